@@ -1,0 +1,25 @@
+"""Errors a user may meet in training and inference; exit codes as in :mod:`drfhq_tools.errors`."""
+
+from drfhq_tools.errors import DrfhqError
+
+
+class TransferError(DrfhqError):
+    """Base of this package's errors; ``str(error)`` is a message for the user."""
+
+
+class ConfigError(TransferError):
+    """Settings that contradict each other or the files they are used with."""
+
+    exit_code = 2
+
+
+class CheckpointError(TransferError):
+    """A checkpoint is missing, damaged, or of another shape than asked for."""
+
+
+class NonFiniteLossError(TransferError):
+    """A loss term became NaN or infinite; the message names the term."""
+
+
+class NoFaceError(TransferError):
+    """A picture holds no face that can be aligned."""

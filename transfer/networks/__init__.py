@@ -1,0 +1,1 @@
+"""StyleGAN2 in plain PyTorch, and the frozen networks that judge its images."""

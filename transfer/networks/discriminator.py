@@ -1,0 +1,64 @@
+"""The discriminator: residual blocks that halve the image, minibatch standard deviation, one logit.
+
+Source: Karras et al. 2020 (StyleGAN2), figure 7; minibatch standard deviation from Karras et al. 2018, section 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from transfer.networks.equalized import EqualizedConv2d, EqualizedLinear
+from transfer.networks.spec import GeneratorSpec
+
+
+class ResidualBlock(nn.Module):
+    """(N, in, H, W) → (N, out, H/2, W/2); both branches are scaled by sqrt(½) so that variance is kept."""
+
+    def __init__(self, in_channels: int, out_channels: int, clamp: float | None) -> None:
+        super().__init__()
+        self.conv = EqualizedConv2d(in_channels, in_channels, 3, clamp=clamp)
+        self.conv_down = EqualizedConv2d(in_channels, out_channels, 3, down=True, clamp=clamp)
+        self.skip = EqualizedConv2d(in_channels, out_channels, 1, down=True, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = (self.conv_down(self.conv(x)) + self.skip(x)) * 0.5**0.5
+        return y
+
+
+class Discriminator(nn.Module):
+    """Images (N, 3, R, R) in [-1, 1] → logits (N, 1); positive means real."""
+
+    def __init__(self, spec: GeneratorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        widths = spec.channels[::-1]
+        self.from_rgb = EqualizedConv2d(3, widths[0], 1, clamp=spec.conv_clamp)
+        self.blocks = nn.ModuleList(
+            ResidualBlock(a, b, spec.conv_clamp) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.conv = EqualizedConv2d(widths[-1] + 1, widths[-1], 3, clamp=spec.conv_clamp)
+        self.fc = EqualizedLinear(widths[-1] * 16, widths[-1], activate=True)
+        self.out = EqualizedLinear(widths[-1], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.from_rgb(images)
+        for block in self.blocks:
+            x = block(x)
+        x = self.conv(minibatch_stddev(x.float(), self.spec.mbstd_group))
+        logits: Tensor = self.out(self.fc(x.float().flatten(1)))
+        return logits.float()
+
+
+def minibatch_stddev(x: Tensor, group: int) -> Tensor:
+    """Append one channel: the standard deviation over groups of samples, averaged over channels and pixels.
+
+    (N, C, H, W) → (N, C + 1, H, W). The group shrinks to the largest divisor of N that is at most ``group``; sample i is
+    grouped with i + N/group, i + 2N/group, …
+    """
+    count, channels, height, width = x.shape
+    size = next(g for g in range(min(group, count), 0, -1) if count % g == 0)
+    y = x.reshape(size, count // size, channels, height, width)
+    y = (y - y.mean(dim=0)).square().mean(dim=0)
+    y = (y + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return torch.cat([x, y.repeat(size)[:, None, None, None].expand(-1, 1, height, width)], dim=1)

@@ -1,0 +1,28 @@
+"""The generator: mapping and synthesis together."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from transfer.networks.mapping import MappingNetwork
+from transfer.networks.spec import GeneratorSpec
+from transfer.networks.synthesis import Noise, SynthesisNetwork
+
+
+class Generator(nn.Module):
+    """z (N, z_dim) → images (N, 3, R, R) about [-1, 1]."""
+
+    def __init__(self, spec: GeneratorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.mapping = MappingNetwork(spec)
+        self.synthesis = SynthesisNetwork(spec)
+
+    def ws(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """One w for every layer: (N, num_ws, w_dim)."""
+        w = self.mapping.truncate(self.mapping(z), truncation)
+        return w[:, None, :].expand(-1, self.spec.num_ws, -1)
+
+    def forward(self, z: Tensor, truncation: float = 1.0, noise: Noise = "const") -> Tensor:
+        images: Tensor = self.synthesis(self.ws(z, truncation), noise)
+        return images

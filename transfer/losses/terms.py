@@ -1,0 +1,59 @@
+"""The consistency terms between tuned and source image of one latent, by name.
+
+To add one: write its function of a :class:`Step` and one line in ``CONSISTENCY_TERMS``; the command line then offers
+its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from torch import Tensor
+
+from transfer.errors import ConfigError
+from transfer.losses import functional
+from transfer.losses.compose import LossTerm, Step
+from transfer.networks.identity import RESNET_STRANGERS
+
+
+def identity(step: Step) -> Tensor:
+    """Is it still the same person? Squared embedding distance, 1 between strangers."""
+    fake, source = step.embeddings
+    return functional.identity_loss(fake, source, RESNET_STRANGERS)
+
+
+def geometry(step: Step) -> Tensor:
+    """Are the features still where they were? 1 − correlation of normalised gradients inside the face."""
+    return functional.geometry_loss(step.fake, step.source_fake)
+
+
+def colour(step: Step) -> Tensor:
+    """Are skin, lips, hair and eyes still of their colour, whatever the light?"""
+    return functional.colour_loss(step.fake, step.source_fake)
+
+
+CONSISTENCY_TERMS: Final[dict[str, LossTerm]] = {
+    term.name: term
+    for term in (
+        LossTerm("identity", 1.0, identity),
+        LossTerm("geometry", 1.0, geometry),
+        LossTerm("colour", 1.0, colour),
+    )
+}
+"""Each term with its default weight."""
+
+
+def consistency_terms(weights: Mapping[str, float]) -> list[LossTerm]:
+    """The terms with ``weights`` by name, defaults where a name is missing.
+
+    Raises:
+        ConfigError: a weight for no known term, or a negative one.
+    """
+    unknown = sorted(set(weights) - set(CONSISTENCY_TERMS))
+    if unknown:
+        raise ConfigError(f"no loss term named {', '.join(unknown)}; known: {', '.join(CONSISTENCY_TERMS)}")
+    if any(weight < 0 for weight in weights.values()):
+        raise ConfigError("a loss weight below 0 would reward the opposite; use 0 to switch a term off")
+    return [replace(term, weight=weights.get(name, term.weight)) for name, term in CONSISTENCY_TERMS.items()]

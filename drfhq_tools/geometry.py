@@ -103,5 +103,32 @@ def points_in_crop(points: FloatArray, quad: Quad, size: int) -> FloatArray:
     return np.asarray(unit[:, :2] * size - 0.5)
 
 
+def outside_fraction(quad: Quad, width: int, height: int) -> float:
+    """Share of the quad's area, in [0, 1], that lies outside a ``width`` × ``height`` picture; exact, by clipping."""
+    corners = quad.corners + 0.5
+    inside = corners
+    for axis, limit, sign in ((0, 0.0, 1.0), (0, float(width), -1.0), (1, 0.0, 1.0), (1, float(height), -1.0)):
+        inside = _clip(inside, axis, limit, sign)
+    whole = _area(corners)
+    return float(min(max(1.0 - _area(inside) / whole, 0.0), 1.0)) if whole > 0 else 0.0
+
+
+def _clip(polygon: FloatArray, axis: int, limit: float, sign: float) -> FloatArray:
+    """Keep the part of a convex polygon (N, 2) where sign · (coordinate − limit) ≥ 0 (Sutherland and Hodgman)."""
+    kept: list[FloatArray] = []
+    depth = sign * (polygon[:, axis] - limit)
+    for here, there, d, e in zip(polygon, np.roll(polygon, -1, axis=0), depth, np.roll(depth, -1), strict=True):
+        if d >= 0:
+            kept.append(here)
+        if (d >= 0) != (e >= 0):
+            kept.append(here + (there - here) * (d / (d - e)))
+    return np.array(kept).reshape(-1, 2)
+
+
+def _area(polygon: FloatArray) -> float:
+    x, y = polygon[:, 0], polygon[:, 1]
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
 def _perpendicular(vector: FloatArray) -> FloatArray:
     return np.array([-vector[1], vector[0]])

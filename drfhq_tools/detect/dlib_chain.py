@@ -1,0 +1,159 @@
+"""The default detector: dlib's HOG, on a miss the same turned by ±30°, and last dlib's CNN.
+
+HOG (Dalal and Triggs 2005, dlib's frontal model) is fast and finds upright faces from 80 px on; turning the picture
+gives it tilted heads; the max-margin CNN (King 2015) is slow and finds most of what is left. All look at an
+area-averaged copy whose size is bounded; landmarks are read from the full picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+
+from drfhq_tools.detect.base import DetectorSettings
+from drfhq_tools.detect.dlib_files import Grey, Rectangle, hog, mmod
+from drfhq_tools.detect.landmarks import FaceBox, mean_landmarks
+from drfhq_tools.geometry import IBUG68, FloatArray, ffhq_quad
+from drfhq_tools.records import Detection, Pixels
+from drfhq_tools.warp import CONSTANT, shrink, warp
+
+HOG_FACE_PX: Final = 80  # dlib's HOG window
+TILT_DEG: Final = 30.0
+CNN_MAX_SIDE_PX: Final = 400  # the CNN costs some 7 µs a pixel
+OVERLAP: Final = 0.5  # of the smaller box; more is the same face
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    box: FaceBox
+    score: float
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class DlibChain:
+    """HOG, then HOG on the picture turned either way, then the CNN; the first stage that finds a face is the last."""
+
+    settings: DetectorSettings = field(default_factory=DetectorSettings)
+    name: str = "dlib"
+
+    def detect(self, pixels: Pixels) -> list[Detection]:
+        """See :class:`drfhq_tools.detect.base.Detector`."""
+        factor = work_factor(pixels.shape[1], pixels.shape[0], self.settings)
+        small = shrink(pixels, factor)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        for stage in (_upright, _tilted):
+            faces = _faces(pixels, stage(grey, factor))
+            if faces:
+                return faces
+        return _faces(pixels, _by_cnn(small, factor))
+
+
+def work_factor(width: int, height: int, settings: DetectorSettings) -> int:
+    """By how much the picture is shrunk for detection: so that the least face asked for just fills HOG's window, and
+    more where the picture would still be longer than allowed."""
+    longest = max(width, height)
+    return max(1, settings.min_face_px // HOG_FACE_PX, math.ceil(longest / settings.max_side_px))
+
+
+def _upright(grey: Grey, factor: int) -> list[_Hit]:
+    rects, scores, _ = hog().run(grey, 0, 0.0)
+    return [
+        _Hit(_face_box(rect, np.diag([factor, factor, 1.0])), score, "dlib-hog")
+        for rect, score in zip(rects, scores, strict=True)
+    ]
+
+
+def _tilted(grey: Grey, factor: int) -> list[_Hit]:
+    hits = []
+    for degrees in (-TILT_DEG, TILT_DEG):
+        to_grey, size = _turn(grey.shape[1], grey.shape[0], math.radians(degrees))
+        turned = warp(grey, to_grey, size, border=CONSTANT)
+        rects, scores, _ = hog().run(turned, 0, 0.0)
+        to_picture = np.diag([factor, factor, 1.0]) @ to_grey
+        hits += [
+            _Hit(_face_box(rect, to_picture), score, "dlib-hog-tilted")
+            for rect, score in zip(rects, scores, strict=True)
+        ]
+    return hits
+
+
+def _by_cnn(small: Pixels, factor: int) -> list[_Hit]:
+    more = math.ceil(max(small.shape[:2]) / CNN_MAX_SIDE_PX)
+    to_picture = np.diag([factor * more, factor * more, 1.0])
+    return [
+        _Hit(_face_box(hit.rect, to_picture), hit.confidence, "dlib-cnn")
+        for hit in mmod()(np.ascontiguousarray(shrink(small, more)), 0)
+    ]
+
+
+def _turn(width: int, height: int, radians: float) -> tuple[FloatArray, tuple[int, int]]:
+    """Map from a canvas that holds the picture turned by −``radians`` to the picture, and the canvas's size."""
+    c, s = math.cos(radians), math.sin(radians)
+    size = math.ceil(width * abs(c) + height * abs(s)), math.ceil(width * abs(s) + height * abs(c))
+    matrix = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    matrix[:2, 2] = np.array([width, height]) / 2 - matrix[:2, :2] @ (np.array(size) / 2)
+    return matrix, size
+
+
+def _face_box(rect: Rectangle, to_picture: FloatArray) -> FaceBox:
+    """A hit on the working copy, in picture coordinates."""
+    left, top, right, bottom = rect.left(), rect.top(), rect.right() + 1, rect.bottom() + 1
+    x, y, _ = to_picture @ [(left + right) / 2, (top + bottom) / 2, 1.0]
+    scale = math.hypot(to_picture[0, 0], to_picture[1, 0])
+    roll = math.atan2(to_picture[1, 0], to_picture[0, 0])
+    return FaceBox(float(x), float(y), scale * max(right - left, bottom - top), roll)
+
+
+def _faces(pixels: Pixels, hits: list[_Hit]) -> list[Detection]:
+    """Landmarks for each distinct hit; those that are no face are dropped."""
+    faces = []
+    for hit in _distinct(hits):
+        landmarks = mean_landmarks(pixels, hit.box)
+        if plausible(landmarks, hit.box, pixels.shape[1], pixels.shape[0]):
+            faces.append(_detection(hit, landmarks))
+    return sorted(faces, key=lambda face: face.box_xyxy[:2])
+
+
+def _detection(hit: _Hit, landmarks: FloatArray) -> Detection:
+    half = hit.box.side / 2
+    x, y = hit.box.x - 0.5, hit.box.y - 0.5
+    return Detection(
+        box_xyxy=(x - half, y - half, x + half, y + half),
+        landmarks=landmarks,
+        scheme=IBUG68,
+        score=float(hit.score),
+        detector=hit.detector,
+    )
+
+
+def _distinct(hits: list[_Hit]) -> list[_Hit]:
+    """The best-scored hit of each face."""
+    kept: list[_Hit] = []
+    for hit in sorted(hits, key=lambda hit: (-hit.score, hit.box.x, hit.box.y)):
+        if all(overlap(hit.box, other.box) < OVERLAP for other in kept):
+            kept.append(hit)
+    return kept
+
+
+def overlap(a: FaceBox, b: FaceBox) -> float:
+    """Common area of two boxes, roll ignored, as a share of the smaller."""
+    reach = (a.side + b.side) / 2
+    width = min(reach - abs(a.x - b.x), a.side, b.side)
+    height = min(reach - abs(a.y - b.y), a.side, b.side)
+    return max(width, 0.0) * max(height, 0.0) / min(a.side, b.side) ** 2
+
+
+def plausible(landmarks: FloatArray, box: FaceBox, width: int, height: int) -> bool:
+    """Whether landmarks can be those of a face: of the size of its box, and most of them within the picture."""
+    try:
+        side = ffhq_quad(landmarks).side_px
+    except ValueError:
+        return False
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    return bool(0.8 < side / box.side < 4.0 and inside.mean() > 0.6)

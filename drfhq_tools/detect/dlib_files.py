@@ -1,0 +1,111 @@
+"""dlib's models, found in the installed package face_recognition_models and loaded once per process.
+
+The package itself cannot be imported (it asks for pkg_resources, which current setuptools lacks), so only its folder is
+used. The 68-point model was trained on iBUG 300-W: research use only. dlib's own code is under the Boost licence.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import dlib
+import numpy as np
+import numpy.typing as npt
+
+from drfhq_tools.errors import ModelFileError
+
+Grey = npt.NDArray[np.uint8]
+
+
+class Point(Protocol):
+    """dlib.point: integer pixel indices."""
+
+    x: int
+    y: int
+
+
+class Rectangle(Protocol):
+    """dlib.rectangle: integer pixel indices, right and bottom included."""
+
+    def left(self) -> int: ...
+    def top(self) -> int: ...
+    def right(self) -> int: ...
+    def bottom(self) -> int: ...
+
+
+class HogDetector(Protocol):
+    """dlib.fhog_object_detector."""
+
+    def run(
+        self, image: npt.NDArray[np.uint8], upsample_num_times: int, adjust_threshold: float
+    ) -> tuple[Sequence[Rectangle], Sequence[float], Sequence[int]]: ...
+
+
+class CnnHit(Protocol):
+    """dlib.mmod_rectangle."""
+
+    rect: Rectangle
+    confidence: float
+
+
+class CnnDetector(Protocol):
+    """dlib.cnn_face_detection_model_v1."""
+
+    def __call__(self, image: npt.NDArray[np.uint8], upsample_num_times: int) -> Sequence[CnnHit]: ...
+
+
+class Shape(Protocol):
+    """dlib.full_object_detection."""
+
+    def parts(self) -> Sequence[Point]: ...
+
+
+class ShapePredictor(Protocol):
+    """dlib.shape_predictor."""
+
+    def __call__(self, image: npt.NDArray[np.uint8], box: Rectangle) -> Shape: ...
+
+
+def model_path(name: str) -> Path:
+    """Path of a model file of face_recognition_models.
+
+    Raises:
+        ModelFileError: the package or the file is missing.
+    """
+    spec = importlib.util.find_spec("face_recognition_models")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        raise ModelFileError("dlib's models are missing; install them with: pip install face_recognition_models")
+    path = Path(folders[0]) / "models" / name
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path} is missing; reinstall it with: pip install --force-reinstall face_recognition_models"
+        )
+    return path
+
+
+@functools.cache
+def hog() -> HogDetector:
+    """The frontal HOG detector, which is part of dlib itself."""
+    return cast(HogDetector, dlib.get_frontal_face_detector())
+
+
+@functools.cache
+def mmod() -> CnnDetector:
+    """The max-margin CNN detector."""
+    return cast(CnnDetector, dlib.cnn_face_detection_model_v1(str(model_path("mmod_human_face_detector.dat"))))
+
+
+@functools.cache
+def shape_predictor() -> ShapePredictor:
+    """The 68-point landmark model (Kazemi and Sullivan 2014, trained on iBUG 300-W)."""
+    return cast(ShapePredictor, dlib.shape_predictor(str(model_path("shape_predictor_68_face_landmarks.dat"))))
+
+
+def rectangle(left: int, top: int, right: int, bottom: int) -> Rectangle:
+    """A dlib.rectangle."""
+    return cast(Rectangle, dlib.rectangle(left, top, right, bottom))

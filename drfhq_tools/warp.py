@@ -1,0 +1,66 @@
+"""Antialiased affine resampling: bilinear onto an oversampled grid, then an exact area average.
+
+Matrices are (3, 3) and run from output to source in *continuous* coordinates, where pixel (0, 0) covers [0, 1)²
+(see :mod:`drfhq_tools.geometry`); the half pixel between them and OpenCV's pixel-index coordinates is handled here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from drfhq_tools.geometry import FloatArray
+
+Scalar = TypeVar("Scalar", np.uint8, np.float32)
+
+REFLECT_101: Final = cv2.BORDER_REFLECT_101
+REPLICATE: Final = cv2.BORDER_REPLICATE
+CONSTANT: Final = cv2.BORDER_CONSTANT
+LINEAR: Final = cv2.INTER_LINEAR
+CUBIC: Final = cv2.INTER_CUBIC
+
+
+def oversampling(matrix: FloatArray) -> int:
+    """Samples an output pixel needs along each axis to skip no source pixel: the shrink, rounded up, at least 1."""
+    return max(1, math.ceil(math.sqrt(abs(float(np.linalg.det(matrix[:2, :2])))) - 1e-6))
+
+
+def warp(
+    pixels: npt.NDArray[Scalar],
+    matrix: FloatArray,
+    size: tuple[int, int],
+    *,
+    border: int = REPLICATE,
+    interpolation: int = LINEAR,
+) -> npt.NDArray[Scalar]:
+    """Resample ``pixels`` (H, W) or (H, W, C), uint8 or float32, onto ``size`` = (width, height); dtype is kept.
+
+    ``border`` says what lies outside the source, in OpenCV's terms; CONSTANT means zeros.
+    """
+    width, height = size
+    n = oversampling(matrix)
+    to_source = _shift(-0.5) @ matrix @ np.diag([1 / n, 1 / n, 1.0]) @ _shift(0.5)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(pixels, to_source[:2], (width * n, height * n), flags=flags, borderMode=border)
+    out = fine if n == 1 else cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(out, dtype=pixels.dtype)
+
+
+def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
+    """Average ``factor``² blocks; the rim that fills no whole block is dropped (unless there is no whole block)."""
+    if factor == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    rows, columns = max(1, height // factor), max(1, width // factor)
+    blocks = pixels[: rows * factor, : columns * factor]
+    return np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
+
+
+def _shift(offset: float) -> FloatArray:
+    matrix = np.eye(3)
+    matrix[:2, 2] = offset
+    return matrix

@@ -8,27 +8,43 @@ fixed places; so neither landmarks nor a parser are needed.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the name PyTorch's own documentation uses
 
-SKETCH_SIZES: Final = (128, 64, 32, 16)
-FACE: Final = (0.5, 0.58, 0.30, 0.38)
-"""Centre and half-axes of the face's ellipse in an FFHQ square, as fractions of its side."""
+
+class Region(NamedTuple):
+    """An ellipse in fractions of the FFHQ square's side: centre, half-axes, and what it counts."""
+
+    x: float
+    y: float
+    half_width: float
+    half_height: float
+    weight: float = 1.0
+
+
+FACE: Final = Region(0.50, 0.62, 0.28, 0.32)
+"""From the brows to the chin. This and the regions below are placed by the median landmarks of upright frontal faces:
+eyes at (0.373, 0.472) and (0.627, 0.472), mouth at (0.5, 0.742), chin at 0.909."""
 
 REGIONS: Final = {
-    "forehead": (0.50, 0.35, 0.12, 0.05),
-    "cheek_left": (0.335, 0.62, 0.06, 0.07),
-    "cheek_right": (0.665, 0.62, 0.06, 0.07),
-    "chin": (0.50, 0.88, 0.06, 0.04),
-    "lips": (0.50, 0.755, 0.075, 0.03),
-    "hair": (0.50, 0.11, 0.20, 0.06),
-    "iris_left": (0.385, 0.475, 0.025, 0.02),
-    "iris_right": (0.615, 0.475, 0.025, 0.02),
+    "forehead": Region(0.50, 0.31, 0.10, 0.04),
+    "cheek_left": Region(0.34, 0.62, 0.05, 0.06),
+    "cheek_right": Region(0.66, 0.62, 0.05, 0.06),
+    "chin": Region(0.50, 0.85, 0.05, 0.03),
+    "lips": Region(0.50, 0.755, 0.06, 0.025),
+    "hair": Region(0.50, 0.12, 0.16, 0.04),
+    "iris_left": Region(0.373, 0.472, 0.018, 0.018, 0.25),
+    "iris_right": Region(0.627, 0.472, 0.018, 0.018, 0.25),
 }
-"""Where colour is compared: centre and half-axes of an ellipse each, as fractions of the FFHQ square's side."""
+"""Where colour is compared. An iris counts less: a few pixels, half lid and white."""
+
+SKETCH_SIZES: Final = (128, 64, 32, 16)
+LIGHTNESS_SHARE: Final = 0.3
+STRANGER_COLOUR: Final = 9.0
+"""Median root-mean-square colour difference between people in differently lit renders, in units of a*, b*."""
 
 
 def identity_loss(fake: Tensor, source: Tensor, stranger_distance: float) -> Tensor:
@@ -67,38 +83,45 @@ def gradient_field(images: Tensor, size: int) -> Tensor:
 
 
 def _field_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
-    mask = ellipse_mask(a.shape[-1], *FACE).to(a)
+    mask = ellipse_mask(a.shape[-1], FACE).to(a)
     floor = 1e-3 * mask.sum()  # two flat faces are alike
     together, alone_a, alone_b = ((mask * x * y).sum(dim=(1, 2, 3)) + floor for x, y in ((a, b), (a, a), (b, b)))
     return (1 - together * (alone_a * alone_b).rsqrt()).mean()
 
 
 def colour_loss(fake: Tensor, source: Tensor) -> Tensor:
-    """Mean squared difference of region colours, in units of 10 (a*, b*)."""
-    return (region_chroma(fake) - region_chroma(source)).square().sum(dim=2).mean() / 100
+    """Mean squared difference of :func:`region_colour`, in units that put strangers near 1."""
+    weights = fake.new_tensor([region.weight for region in REGIONS.values()])
+    squares = (region_colour(fake) - region_colour(source)).square().sum(dim=2)
+    return (squares @ (weights / weights.sum())).mean() / STRANGER_COLOUR**2
 
 
-def region_chroma(images: Tensor) -> Tensor:
-    """(N, 3, S, S) → (N, regions, 2): mean of each region's exposure-free chroma, 66·(a*, b*)/(L* + 16).
+def region_colour(images: Tensor) -> Tensor:
+    """(N, 3, S, S) → (N, regions, 3): exposure-free chroma and, counting less, lightness of each region's mean light.
 
-    Light scaled by k scales a*, b* and L* + 16 alike (by the cube root of k), so their ratio forgets exposure and
-    shading and keeps what a surface does to light; at L* = 50 it equals (a*, b*).
+    Chroma is 66·(a*, b*)/(L* + 16). Light scaled by k scales a*, b* and L* + 16 alike (by the cube root of k), so the
+    ratio forgets exposure and shading and keeps what the surface does to light; at L* = 50 it equals (a*, b*). A share
+    of L* stays, for a skin's depth is part of whose it is.
     """
-    lab = lab_of(images)
-    chroma = 66 * lab[:, 1:] / (lab[:, :1] + 16)
-    masks = torch.stack([ellipse_mask(images.shape[-1], *region) for region in REGIONS.values()]).to(images)
-    return torch.einsum("nchw,khw->nkc", chroma, masks / masks.sum(dim=(1, 2), keepdim=True))
+    masks = torch.stack([ellipse_mask(images.shape[-1], region) for region in REGIONS.values()]).to(images)
+    light = torch.einsum("nchw,khw->nck", linear_light(images), masks / masks.sum(dim=(1, 2), keepdim=True))
+    lightness, *chroma = lab(light).unbind(dim=1)
+    free = [66 * axis / (lightness + 16) for axis in chroma]
+    return torch.stack([*free, LIGHTNESS_SHARE * lightness], dim=2)
 
 
-def lab_of(images: Tensor) -> Tensor:
-    """sRGB in [-1, 1] → CIE L*a*b* under D65, (N, 3, H, W): L* in [0, 100] (IEC 61966-2-1; CIE 015). Values outside
-    [-1, 1] are clamped."""
+def linear_light(images: Tensor) -> Tensor:
+    """sRGB in [-1, 1] → linear light in [0, 1] (IEC 61966-2-1), any shape; values outside are clamped."""
     srgb = ((images + 1) / 2).clamp(0, 1)
-    linear = torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-    to_xyz = images.new_tensor(
+    return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light: Tensor) -> Tensor:
+    """Linear RGB light in [0, 1], (N, 3, ...) → CIE L*a*b* under D65, same shape, L* in [0, 100] (CIE 015)."""
+    to_xyz = light.new_tensor(
         [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
     )
-    xyz = torch.einsum("kc,nchw->nkhw", to_xyz / to_xyz.sum(dim=1, keepdim=True), linear)
+    xyz = torch.einsum("kc,nc...->nk...", to_xyz / to_xyz.sum(dim=1, keepdim=True), light)
     knee = (6 / 29) ** 3
     f = torch.where(xyz > knee, xyz.clamp(min=knee) ** (1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     x, y, z = f.unbind(dim=1)
@@ -106,8 +129,9 @@ def lab_of(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=128)
-def ellipse_mask(size: int, x: float, y: float, half_width: float, half_height: float) -> Tensor:
-    """(size, size) float64 in [0, 1]: an ellipse of the unit square with an edge one pixel soft."""
+def ellipse_mask(size: int, region: Region) -> Tensor:
+    """(size, size) float64 in [0, 1]: the region's ellipse with an edge one pixel soft."""
     axis = (torch.arange(size, dtype=torch.float64) + 0.5) / size
-    radius = (((axis[None, :] - x) / half_width).square() + ((axis[:, None] - y) / half_height).square()).sqrt()
-    return (0.5 + (1 - radius) * min(half_width, half_height) * size).clamp(0, 1)
+    across, down = (axis[None, :] - region.x) / region.half_width, (axis[:, None] - region.y) / region.half_height
+    radius = (across.square() + down.square()).sqrt()
+    return (0.5 + (1 - radius) * min(region.half_width, region.half_height) * size).clamp(0, 1)

@@ -39,7 +39,7 @@ CONSISTENCY_TERMS: Final[dict[str, LossTerm]] = {
     for term in (
         LossTerm("identity", 1.0, identity),
         LossTerm("geometry", 1.0, geometry),
-        LossTerm("colour", 1.0, colour),
+        LossTerm("colour", 0.5, colour),
     )
 }
 """Each term with its default weight."""

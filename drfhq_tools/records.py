@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -94,11 +96,178 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScores:
-    """One attribute of one face from one source; classes are stored by name, never by index."""
+    """One attribute of one face from one source; classes are stored by name, never by index.
+
+    ``value`` is the class settled on, None for unknown. ``declared`` is the word as a sidecar wrote it. A declaration
+    has no probability vector: ``classes`` and ``probabilities`` are then empty.
+    """
 
     attribute: str
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    labeler: str
+    value: str | None
     status: LabelStatus
+    labeler: str
+    classes: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] = ()
     weights_sha256: str | None = None
+    declared: str | None = None
+
+
+class RejectReason(StrEnum):
+    """The closed list of reasons in ``rejects.parquet``. See ``manifests/README.md`` for what to do about each."""
+
+    NO_FACE = "no_face"
+    TOO_SMALL = "too_small"
+    TOO_MUCH_PADDING = "too_much_padding"
+    EMPTY_FILE = "empty_file"
+    NOT_A_PICTURE = "not_a_picture"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    SEVERAL_FRAMES = "several_frames"
+    TOO_LARGE = "too_large"
+    CORRUPT = "corrupt"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    FAILED = "failed"
+    BAD_SIDECAR = "bad_sidecar"
+    LABEL_NOTE = "label_note"
+
+    @property
+    def failed_input(self) -> bool:
+        """True when an input could not be read or failed (exit code 3), false for a rule's verdict or a note."""
+        return self not in _RULES_AND_NOTES
+
+
+_RULES_AND_NOTES: Final = frozenset(
+    {RejectReason.NO_FACE, RejectReason.TOO_SMALL, RejectReason.TOO_MUCH_PADDING, RejectReason.LABEL_NOTE}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceMeasures:
+    """What is measured of a face, kept or rejected: lengths in source pixels, angles in degrees, the rest unitless."""
+
+    native_side_px: float
+    inter_eye_px: float
+    pad_fraction: float
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    sharpness: float
+    brightness: float
+    contrast: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """One row of ``rejects.parquet``. ``face_index`` is None for a whole file; ``measures`` is set for a face."""
+
+    source_path: str
+    reason: RejectReason
+    message: str
+    face_index: int | None = None
+    rule: str | None = None
+    value: float | None = None
+    threshold: float | None = None
+    measures: FaceMeasures | None = None
+
+    def to_row(self) -> dict[str, object]:
+        """The columns by name; measures are flattened, null for a whole file."""
+        row: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "measures"}
+        row["reason"] = self.reason.value
+        return row | {f.name: getattr(self.measures, f.name, None) for f in fields(FaceMeasures)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRecord:
+    """One row of ``manifest.parquet``: fields are the columns, by the same names, in the same order; None is null.
+
+    ``manifests/README.md`` says what each means. Sequences are flat tuples: ``box`` x0 y0 x1 y1, ``landmarks``
+    x0 y0 x1 y1 …, ``quad`` the corners NW SW SE NE; :attr:`landmarks_xy` and :attr:`quad_corners` give them shape.
+    """
+
+    face_id: str
+    image_path: str
+    image_sha256: str
+    size_px: int
+    source_path: str
+    source_paths: tuple[str, ...]
+    source_sha256: str
+    source_width_px: int
+    source_height_px: int
+    source_url: str | None = None
+    page_url: str | None = None
+    title: str | None = None
+    author: str | None = None
+    license: str | None = None
+    license_url: str | None = None
+    rights_basis: str | None = None
+    content_rating: str | None = None
+    retrieved_at: str | None = None
+    subject_id: str | None = None
+    face_index: int
+    num_faces: int
+    box: tuple[float, ...]
+    detection_score: float
+    detector: str
+    landmarks: tuple[float, ...]
+    landmark_scheme: str
+    quad: tuple[float, ...]
+    quad_repeatability: float | None = None
+    native_side_px: float
+    inter_eye_px: float
+    pad_fraction: float
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    sharpness: float
+    brightness: float
+    contrast: float
+    gender: str | None = None
+    gender_status: LabelStatus = "unknown"
+    gender_probability: float | None = None
+    gender_labeler: str | None = None
+    gender_declared: str | None = None
+    age_group: str | None = None
+    age_group_status: LabelStatus = "unknown"
+    age_group_probability: float | None = None
+    age_group_labeler: str | None = None
+    age_group_declared: str | None = None
+    race: str | None = None
+    race_status: LabelStatus = "unknown"
+    race_probability: float | None = None
+    race_labeler: str | None = None
+    race_declared: str | None = None
+    race_vocabulary: str | None = None
+    age_years: float | None = None
+    phash: str
+    duplicate_group: str
+    split: str
+    schema_version: str
+    tool_version: str
+    pixels_digest: str
+    rules_digest: str
+
+    @property
+    def landmarks_xy(self) -> FloatArray:
+        """(N, 2) float64 in pixels of the upright source picture."""
+        return np.asarray(self.landmarks, dtype=np.float64).reshape(-1, 2)
+
+    @property
+    def quad_corners(self) -> Quad:
+        """The crop square in pixels of the upright source picture."""
+        return Quad.from_row(list(self.quad))
+
+    def to_row(self) -> dict[str, object]:
+        """The columns by name; sequences as lists."""
+        row = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in row}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> FaceRecord:
+        """Inverse of :meth:`to_row`; columns unknown to this version are passed over.
+
+        Raises:
+            KeyError: a column is missing.
+        """
+        columns = ((f.name, row[f.name]) for f in fields(cls))
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in columns}
+        return cls(**values)

@@ -1,0 +1,61 @@
+"""Hashes that name things: of bytes, of files, of a face, of settings, and how a picture looks.
+
+The perceptual hash is the DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions"
+(2010): the signs of the 64 lowest frequencies of a small grey copy against their median.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+from PIL import Image
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex sha256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def face_id(source_sha256: str, face_index: int) -> str:
+    """The face's name for good, 32 hex digits: the picture's bytes and the face's place among its faces decide it."""
+    return sha256_bytes(f"{source_sha256}/{face_index}".encode())[:32]
+
+
+def settings_digest(settings: Mapping[str, object]) -> str:
+    """16 hex digits of settings of plain JSON values, whatever their order."""
+    return sha256_bytes(json.dumps(settings, sort_keys=True).encode())[:16]
+
+
+def unit_interval(key: str) -> float:
+    """A number in [0, 1) that depends on ``key`` alone, spread evenly over keys."""
+    return int(sha256_bytes(key.encode())[:13], 16) / 16**13
+
+
+def phash(pixels: npt.NDArray[np.uint8]) -> str:
+    """Perceptual hash, 16 hex digits, of (H, W, 3) RGB uint8: near pictures differ in few bits."""
+    grey = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    low = scipy.fft.dctn(np.asarray(grey, dtype=np.float64), norm="ortho")[:8, :8]
+    bits = (low > np.median(low)).reshape(-1)
+    return np.packbits(bits).tobytes().hex()

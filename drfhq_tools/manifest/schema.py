@@ -1,0 +1,143 @@
+"""Schema v1 of the three tables of a data set, with what each column means: the one place that says so.
+
+``manifests/schema/drfhq-v1.json`` and the tables in ``manifests/README.md`` are generated from it
+(:mod:`drfhq_tools.manifest.document`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from drfhq_tools.records import RejectReason
+
+SCHEMA_VERSION: Final = "1"
+_TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+_FLOATS, _TEXTS = pa.list_(pa.float64()), pa.list_(pa.string())
+
+
+class Column(NamedTuple):
+    """One column: its name, type, whether it may be null, and what it means."""
+
+    name: str
+    type: pa.DataType
+    nullable: bool
+    meaning: str
+
+
+def _attribute(name: str, classes: str) -> tuple[Column, ...]:
+    return (
+        Column(name, _TEXT, True, f"{classes}; null where unknown"),
+        Column(f"{name}_status", _TEXT, False, "declared, predicted, reviewed or unknown"),
+        Column(f"{name}_probability", _FLOAT, True, "the labeler's probability of the class; null for a declaration"),
+        Column(f"{name}_labeler", _TEXT, True, "what named the class; `declared` for a sidecar"),
+        Column(f"{name}_declared", _TEXT, True, "the word as declared, kept even where it maps to no class"),
+    )
+
+
+_MEASURES: Final = (
+    ("native_side_px", "side of the quad in source pixels"),
+    ("inter_eye_px", "distance of the eye means in source pixels"),
+    ("pad_fraction", "share of the crop outside the picture, 0 to 1"),
+    ("yaw_deg", "turn of the head by its landmarks, positive where the nose points to the viewer's right"),
+    ("pitch_deg", "nod of the head by its landmarks, positive where the face looks down"),
+    ("roll_deg", "tilt of the head, positive where it is clockwise on screen"),
+    ("sharpness", "standard deviation of the Laplacian of the face's luma in grey levels, on a 256² copy"),
+    ("brightness", "mean luma of the face, 0 to 1"),
+    ("contrast", "standard deviation of the face's luma, 0 to 0.5"),
+)
+
+MANIFEST_COLUMNS: Final = (
+    Column("face_id", _TEXT, False, "hash of source_sha256 and face_index: the face's name for good"),
+    Column(
+        "image_path", _TEXT, False, "the crop, POSIX, relative to the data set; its number may move when data are added"
+    ),
+    Column("image_sha256", _TEXT, False, "hash of the crop's file"),
+    Column("size_px", _INT, False, "width and height of the crop"),
+    Column("source_path", _TEXT, False, "the raw picture, POSIX, relative to --raw; the first of source_paths"),
+    Column("source_paths", _TEXTS, False, "every path that holds these same bytes, sorted"),
+    Column("source_sha256", _TEXT, False, "hash of the raw file"),
+    Column("source_width_px", _INT, False, "width of the raw picture held upright"),
+    Column("source_height_px", _INT, False, "height of the raw picture held upright"),
+    Column("source_url", _TEXT, True, "where the file came from"),
+    Column("page_url", _TEXT, True, "the page that showed it"),
+    Column("title", _TEXT, True, "the work's title"),
+    Column("author", _TEXT, True, "who made it"),
+    Column("license", _TEXT, True, "its licence, as declared"),
+    Column("license_url", _TEXT, True, "the licence's text"),
+    Column("rights_basis", _TEXT, True, "on what ground it is used where no licence says so"),
+    Column("content_rating", _TEXT, True, "the publisher's rating"),
+    Column("retrieved_at", _TEXT, True, "when it was fetched, ISO 8601, as declared"),
+    Column("subject_id", _TEXT, True, "the person or character, as declared; null where a picture has several faces"),
+    Column("face_index", _INT, False, "number of the face in its picture, from 0, faces ordered by box"),
+    Column("num_faces", _INT, False, "faces found in the picture, kept or not"),
+    Column("box", _FLOATS, False, "detection x0 y0 x1 y1 in source pixels"),
+    Column("detection_score", _FLOAT, False, "the detector's own score; comparable within one detector"),
+    Column("detector", _TEXT, False, "what found the face"),
+    Column("landmarks", _FLOATS, False, "x0 y0 x1 y1 … in pixels of the upright source; integers are pixel centres"),
+    Column("landmark_scheme", _TEXT, False, "ibug68"),
+    Column("quad", _FLOATS, False, "crop corners in source pixels, x y of NW SW SE NE"),
+    Column("quad_repeatability", _FLOAT, True, "spread of the quad under repeated detection, as a share of its side"),
+    *(Column(name, _FLOAT, False, meaning) for name, meaning in _MEASURES),
+    *_attribute("gender", "perceived or declared: female, male"),
+    *_attribute("age_group", "FairFace's: 0-2, 3-9, 10-19, 20-29, 30-39, 40-49, 50-59, 60-69, 70+"),
+    *_attribute(
+        "race", "FairFace's: White, Black, Latino_Hispanic, East Asian, Southeast Asian, Indian, Middle Eastern"
+    ),
+    Column("race_vocabulary", _TEXT, True, "the vocabulary race_declared is a word of, as declared: FairFace, VALID …"),
+    Column("age_years", _FLOAT, True, "age as declared"),
+    Column("phash", _TEXT, False, "64-bit perceptual hash of the crop, 16 hex digits"),
+    Column("duplicate_group", _TEXT, False, "smallest face_id among faces of the same pixels"),
+    Column("split", _TEXT, False, "train, val or test; a person, a picture and its duplicates share one"),
+    Column("schema_version", _TEXT, False, "of this table"),
+    Column("tool_version", _TEXT, False, "of drfhq-tools"),
+    Column("pixels_digest", _TEXT, False, "hash of every setting that decides a crop's pixels"),
+    Column("rules_digest", _TEXT, False, "hash of every setting that decides which faces stay and in which split"),
+)
+
+LABEL_COLUMNS: Final = (
+    Column("face_id", _TEXT, False, "the face, as in the manifest"),
+    Column("attribute", _TEXT, False, "gender, age_group or race"),
+    Column("labeler", _TEXT, False, "the source of this row; `declared` for a sidecar"),
+    Column("status", _TEXT, False, "declared, predicted, reviewed or unknown"),
+    Column("value", _TEXT, True, "the class it names; null where unknown"),
+    Column("declared", _TEXT, True, "the word as declared"),
+    Column("classes", _TEXTS, False, "the classes of the probability vector; empty for a declaration"),
+    Column("probabilities", _FLOATS, False, "their probabilities, in that order"),
+    Column("weights_sha256", _TEXT, True, "hash of the labeler's weights"),
+)
+
+REJECT_COLUMNS: Final = (
+    Column("source_path", _TEXT, False, "the file, POSIX, relative to --raw"),
+    Column("reason", _TEXT, False, "a word of the closed list below"),
+    Column("message", _TEXT, False, "what was wrong, in words"),
+    Column("face_index", _INT, True, "the face; null for a whole file"),
+    Column("rule", _TEXT, True, "the setting that decided, where a rule did"),
+    Column("value", _FLOAT, True, "what was measured"),
+    Column("threshold", _FLOAT, True, "what the rule asks for"),
+    *(Column(name, _FLOAT, True, f"{meaning}; null for a whole file") for name, meaning in _MEASURES),
+)
+
+REASONS: Final[dict[RejectReason, str]] = {
+    RejectReason.NO_FACE: "no face was found in the picture",
+    RejectReason.TOO_SMALL: "the face has too few pixels for the output size; lower --min-native-ratio or --size",
+    RejectReason.TOO_MUCH_PADDING: "too much of the crop lies outside the picture; raise --max-pad-fraction",
+    RejectReason.EMPTY_FILE: "the file has no bytes",
+    RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",
+    RejectReason.UNSUPPORTED_FORMAT: "a picture, but not a PNG, JPEG, WebP, TIFF or BMP of a kind that is read",
+    RejectReason.SEVERAL_FRAMES: "an animation or a file of several pages; save the frame you mean",
+    RejectReason.TOO_LARGE: "more pixels than --max-megapixels by the file's header; it was not decoded",
+    RejectReason.CORRUPT: "the picture is truncated or damaged",
+    RejectReason.UNREADABLE: "the operating system would not let us read it, or a link leads nowhere",
+    RejectReason.CHANGED: "the file changed while the build ran; run it again",
+    RejectReason.FAILED: "an error of the program on this input; please report it",
+    RejectReason.BAD_SIDECAR: "a label or provenance file, or a value in it, cannot be understood",
+    RejectReason.LABEL_NOTE: "a label that could not be used as it stands; nothing is wrong with the picture",
+}
+
+
+def to_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """The Arrow schema; each field carries its meaning as metadata, so that a file explains itself."""
+    fields = [pa.field(c.name, c.type, c.nullable, {"meaning": c.meaning}) for c in columns]
+    return pa.schema(fields, metadata={"drfhq_schema_version": SCHEMA_VERSION})

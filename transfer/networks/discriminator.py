@@ -5,6 +5,8 @@ Source: Karras et al. 2020 (StyleGAN2), figure 7; minibatch standard deviation f
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -34,9 +36,7 @@ class Discriminator(nn.Module):
         self.spec = spec
         widths = spec.channels[::-1]
         self.from_rgb = EqualizedConv2d(3, widths[0], 1, clamp=spec.conv_clamp)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(a, b, spec.conv_clamp) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, spec.conv_clamp) for a, b in pairwise(widths))
         self.conv = EqualizedConv2d(widths[-1] + 1, widths[-1], 3, clamp=spec.conv_clamp)
         self.fc = EqualizedLinear(widths[-1] * 16, widths[-1], activate=True)
         self.out = EqualizedLinear(widths[-1], 1)

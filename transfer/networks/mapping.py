@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         widths = [spec.z_dim] + [spec.w_dim] * spec.mapping_layers
         self.layers = nn.ModuleList(
-            EqualizedLinear(a, b, activate=True, lr=spec.mapping_lr) for a, b in zip(widths, widths[1:], strict=False)
+            EqualizedLinear(a, b, activate=True, lr=spec.mapping_lr) for a, b in pairwise(widths)
         )
         self.register_buffer("w_avg", torch.zeros(spec.w_dim))
 

@@ -54,7 +54,7 @@ class GeneratorSpec:
         """Styles an image takes: one for each convolution and one for the last RGB layer."""
         return 2 * len(self.resolutions)
 
-    def to_dict(self) -> dict[str, int | float | None | list[int]]:
+    def to_dict(self) -> dict[str, int | float | list[int] | None]:
         """Plain values for JSON."""
         return asdict(self) | {"channels": list(self.channels)}
 

@@ -1,0 +1,86 @@
+"""The native checkpoint: one safetensors file with a generator, maybe its discriminator, and JSON metadata.
+
+Tensor names are ``generator.…`` and ``discriminator.…``. The metadata key ``drfhq`` holds JSON: format, spec, and card
+(free words on origin and licence).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from transfer.errors import CheckpointError, ConfigError
+from transfer.networks.discriminator import Discriminator
+from transfer.networks.generator import Generator
+from transfer.networks.spec import GeneratorSpec
+
+FORMAT = "drfhq-stylegan2-v1"
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Networks in fp32 on the CPU; ``card`` says where they come from."""
+
+    generator: Generator
+    discriminator: Discriminator | None = None
+    card: dict[str, object] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, half: bool = False) -> None:
+    """Write atomically; ``half`` stores fp16, which halves the file and costs about 1e-3 of accuracy."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, network in (("generator", checkpoint.generator), ("discriminator", checkpoint.discriminator)):
+        if network is not None:
+            tensors |= {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()}
+    about = {"format": FORMAT, "spec": checkpoint.generator.spec.to_dict(), "card": checkpoint.card}
+    temporary = path.with_name(path.name + ".part")
+    save_file(tensors, temporary, metadata={"drfhq": json.dumps(about, sort_keys=True)})
+    os.replace(temporary, path)  # noqa: PTH105 - replaces atomically on every system
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what :func:`save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: no such file, no safetensors file of ours, or weights that do not fit its spec.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("drfhq", "{}"))
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise CheckpointError(f"{path} is no safetensors checkpoint ({error})") from error
+    if about.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this tool (format {about.get('format')!r}, not {FORMAT!r})"
+        )
+    try:
+        spec = GeneratorSpec.from_dict(about["spec"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    generator = _filled(Generator(spec), tensors, "generator.", path)
+    has_discriminator = any(name.startswith("discriminator.") for name in tensors)
+    discriminator = _filled(Discriminator(spec), tensors, "discriminator.", path) if has_discriminator else None
+    return Checkpoint(generator.eval(), discriminator, about.get("card", {}))
+
+
+def _filled(network: Network, tensors: dict[str, Tensor], prefix: str, path: Path) -> Network:
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: the weights do not fit the spec written beside them ({error})") from error
+    return network

@@ -1,0 +1,85 @@
+"""Options that ``pretrain`` and ``finetune`` share, and the request they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from transfer.config import AUGMENTATIONS, Schedule, TrainConfig
+from transfer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transfer.training.run import RunRequest
+
+Command = TypeVar("Command", bound=Callable[..., None])
+DEFAULTS = TrainConfig()
+PATH = click.Path(path_type=Path)
+
+_TRAINING = [
+    click.option("--data", "data_dir", type=PATH, required=True, help="A data set built by `drfhq build`."),
+    click.option("--out", type=PATH, required=True, help="The run's folder; an unfinished run there goes on."),
+    click.option("--kimg", type=float, required=True, help="Thousands of images to show in all."),
+    click.option("--batch", type=int, default=DEFAULTS.batch, help="Images a step."),
+    click.option("--seed", type=int, default=DEFAULTS.seed, help="Seed of every random number of the run."),
+    click.option("--device", default="auto", help="cpu, cuda, mps or auto."),
+    click.option("--snapshot-kimg", type=float, default=10.0, help="Thousands of images between checkpoints."),
+    click.option("--g-lr", type=float, default=DEFAULTS.g_lr, help="Learning rate of the generator."),
+    click.option("--d-lr", type=float, default=DEFAULTS.d_lr, help="Learning rate of the discriminator."),
+    click.option("--r1-gamma", type=float, default=DEFAULTS.r1_gamma, help="Weight of the R1 gradient penalty."),
+    click.option("--ema-kimg", type=float, default=DEFAULTS.ema_kimg, help="Half-life of the averaged generator."),
+    click.option("--mirror/--no-mirror", default=True, help="Show every second picture mirrored."),
+    click.option(
+        "--augment", default=",".join(AUGMENTATIONS), help="What the discriminator's view varies; '' for none."
+    ),
+    click.option("--split", default="train", help="The split of the data set to train on, or all."),
+]
+
+
+def training_options(command: Command) -> Command:
+    """Add the shared options to a command."""
+    for option in reversed(_TRAINING):
+        command = option(command)
+    return command
+
+
+def training_request(
+    options: dict[str, object], *, freeze_mapping: bool = False, weights: dict[str, float] | None = None
+) -> RunRequest:
+    """The request that the shared options describe, its data set opened and its device found."""
+    from drfhq_tools.manifest import open_manifest
+    from transfer.device import pick_device
+    from transfer.training.run import RunRequest
+
+    names = ("batch", "seed", "g_lr", "d_lr", "r1_gamma", "ema_kimg", "mirror")
+    augment = tuple(word for word in str(options["augment"]).split(",") if word)
+    config = TrainConfig(
+        **{name: options[name] for name in names},  # type: ignore[arg-type]
+        augment=augment,
+        freeze_mapping=freeze_mapping,
+        weights=weights or {},
+    )
+    schedule = Schedule(kimg=_number(options, "kimg"), snapshot_kimg=_number(options, "snapshot_kimg"))
+    device = pick_device(str(options["device"]))
+    data_dir, out = options["data_dir"], options["out"]
+    if not (isinstance(data_dir, Path) and isinstance(out, Path)):
+        raise ConfigError("--data and --out are folders")
+    return RunRequest(
+        manifest=open_manifest(data_dir),
+        out=out,
+        config=config,
+        schedule=schedule,
+        device=device,
+        split=str(options["split"]),
+    )
+
+
+def say(words: str) -> None:
+    """Progress, on stderr."""
+    click.echo(words, err=True)
+
+
+def _number(options: dict[str, object], name: str) -> float:
+    return float(str(options[name]))

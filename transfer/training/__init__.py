@@ -1,0 +1,1 @@
+"""Adversarial training, from nothing (pretrain) or from a source generator with identity kept (finetune)."""

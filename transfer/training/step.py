@@ -1,0 +1,134 @@
+"""One step of training: the discriminator learns from a batch, then the generator does.
+
+With a source generator the second half adds the consistency terms between tuned and source image of the same latents
+and the same noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transfer.config import TrainConfig
+from transfer.data import Portraits
+from transfer.errors import NonFiniteLossError
+from transfer.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
+from transfer.losses.compose import LossTerm, Step, compose
+from transfer.networks.generator import Generator
+from transfer.randomness import Purpose, SampleRandom, sample_order
+from transfer.training.augment import NUMBERS, augment
+from transfer.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a fine-tuning run holds on to: the source generator, the identity network, the weighted terms."""
+
+    generator: Generator
+    embed: Callable[[Tensor], Tensor]
+    terms: Sequence[LossTerm]
+
+
+class Trainer:
+    """Takes steps. Samples ``state.images`` … ``+ batch`` are drawn by their index, so a resumed run repeats itself."""
+
+    def __init__(self, state: TrainState, data: Portraits, config: TrainConfig, source: Source | None = None) -> None:
+        self.state = state
+        self.data = data
+        self.config = config
+        self.source = source
+        self.random = SampleRandom(config.seed)
+        self.device = next(state.generator.parameters()).device
+        self.noise_sides = [conv.noise_const.shape[-1] for conv in state.generator.synthesis.styled_convs()]
+
+    def step(self) -> dict[str, float]:
+        """One step; returns the losses by name.
+
+        Raises:
+            NonFiniteLossError: a loss became NaN or infinite; the networks are as before the half step.
+        """
+        indices = range(self.state.images, self.state.images + self.config.batch)
+        losses = self._discriminator_half(indices) | self._generator_half(indices)
+        self.state.images += self.config.batch
+        self.state.steps += 1
+        self.state.average(self.config)
+        return losses
+
+    def _discriminator_half(self, indices: range) -> dict[str, float]:
+        state, config = self.state, self.config
+        with torch.no_grad():
+            ws = state.generator.ws(self._latents(Purpose.LATENT_D, indices))
+            fake = state.generator.synthesis(ws, self._noise(Purpose.NOISE_D, indices))
+            fake = self._augmented(fake, Purpose.AUGMENT_FAKE_D, indices)
+            real = self._augmented(self._real(indices), Purpose.AUGMENT_REAL, indices)
+        penalised = config.r1_gamma > 0 and state.steps % config.r1_every == 0
+        real.requires_grad_(penalised)
+        real_logits = state.discriminator(real)
+        fake_logits = state.discriminator(fake)
+        losses = {"d_adversarial": discriminator_loss(real_logits, fake_logits)}
+        total = losses["d_adversarial"]
+        if penalised:
+            losses["r1"] = r1_penalty(real_logits, real)
+            total = total + losses["r1"] * (config.r1_gamma * config.r1_every)
+        losses = self._descend(state.d_optimizer, total, losses)
+        signs = {"real_sign": real_logits.detach().sign().mean(), "fake_sign": fake_logits.detach().sign().mean()}
+        return {name: float(value) for name, value in (losses | signs).items()}
+
+    def _generator_half(self, indices: range) -> dict[str, float]:
+        state = self.state
+        z = self._latents(Purpose.LATENT_G, indices)
+        w = state.generator.mapping(z)
+        if not self.config.freeze_mapping:
+            state.generator.mapping.track(w)
+        ws = w[:, None, :].expand(-1, state.generator.spec.num_ws, -1)
+        noise = self._noise(Purpose.NOISE_G, indices)
+        fake = state.generator.synthesis(ws, noise)
+        state.discriminator.requires_grad_(False)
+        logits = state.discriminator(self._augmented(fake, Purpose.AUGMENT_FAKE_G, indices))
+        losses = {"g_adversarial": generator_loss(logits)}
+        total, consistency = losses["g_adversarial"], {}
+        if self.source is not None:
+            step = self._consistency_step(self.source, ws, noise, fake, indices)
+            report = compose(self.source.terms, step)
+            total, consistency = total + report.total, report.terms
+        losses = self._descend(state.g_optimizer, total, losses)
+        state.discriminator.requires_grad_(True)
+        return {name: float(value) for name, value in losses.items()} | consistency
+
+    def _consistency_step(self, source: Source, ws: Tensor, noise: list[Tensor], fake: Tensor, indices: range) -> Step:
+        return Step(
+            ws,
+            index=self.state.steps,
+            real=lambda: self._real(indices),
+            generate=lambda _: fake,
+            source=lambda w: source.generator.synthesis(w, noise),
+            embed=source.embed,
+        )
+
+    def _descend(self, optimizer: torch.optim.Adam, total: Tensor, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        for name, value in losses.items():
+            if not bool(torch.isfinite(value)):
+                raise NonFiniteLossError(f"{name} became {float(value)} at step {self.state.steps}")
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _real(self, indices: range) -> Tensor:
+        shown = sample_order(self.random, indices, len(self.data))
+        coins = self.random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
+        flips = [bool(coin) and self.config.mirror for coin in coins]
+        return self.data.batch(shown, flips).to(self.device, memory_format=torch.channels_last)
+
+    def _latents(self, purpose: Purpose, indices: range) -> Tensor:
+        return self.random.normal(purpose, indices, self.state.generator.spec.z_dim).to(self.device)
+
+    def _noise(self, purpose: Purpose, indices: range) -> list[Tensor]:
+        return [maps.to(self.device) for maps in self.random.noise(purpose, indices, self.noise_sides)]
+
+    def _augmented(self, images: Tensor, purpose: Purpose, indices: range) -> Tensor:
+        numbers = self.random.uniform(purpose, indices, NUMBERS)
+        return augment(images, numbers, self.config.augment).contiguous(memory_format=torch.channels_last)

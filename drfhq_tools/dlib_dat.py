@@ -107,7 +107,7 @@ def read_dlib_network(path: Path) -> DlibNetwork:
         data = path.read_bytes()
         if path.suffix == ".bz2":
             data = bz2.decompress(data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ModelFileError(f"cannot read the dlib network {path}: {error}") from error
     try:
         return parse_dlib_network(data)
@@ -122,7 +122,10 @@ def parse_dlib_network(data: bytes) -> DlibNetwork:
     if version != 1:
         raise ModelFileError(f"not a dlib network: the stream starts with version {version}, a network with 1")
     loss = _record(stream, stream.text())
-    bottom, layers = _network(stream)
+    try:
+        bottom, layers = _network(stream)
+    except RecursionError as error:
+        raise ModelFileError("not a dlib network: repeats nested beyond measure") from error
     if bottom is None:
         raise ModelFileError("the network has no input layer")
     if stream.position != len(data):
@@ -162,7 +165,7 @@ class _Stream:
 
     def real(self) -> float:
         mantissa, exponent = self.integer(), self.integer()
-        if abs(exponent) > 1100:  # dlib marks infinities and NaN with exponents beyond any double's
+        if abs(exponent) > 900:  # dlib marks infinities and NaN with exponents beyond any weight's
             raise ModelFileError("a stored number is not finite")
         return math.ldexp(mantissa, exponent)
 
@@ -184,6 +187,8 @@ class _Stream:
 
     def tensor(self) -> Tensor:
         shape = self.shape(2)
+        if 0 in shape:
+            return np.zeros((0, 0, 0, 0), np.float32)
         return np.frombuffer(self.take(4 * math.prod(shape)), "<f4").astype(np.float32).reshape(shape)
 
     def peek(self, count: int) -> list[int]:

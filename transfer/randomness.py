@@ -1,7 +1,7 @@
 """Random numbers as a function of (seed, purpose, global sample index): no state to save, nothing to do with rank.
 
-Counter-based Philox (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3") makes sample 70,000 of a run the
-same whether it is reached in one go, after a resume, or on the third of four processes.
+Counter-based Philox (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3") makes sample 70,000 of a run
+the same whether it is reached in one go, after a resume, or on the third of four processes.
 """
 
 from __future__ import annotations

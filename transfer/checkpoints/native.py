@@ -7,7 +7,6 @@ Tensor names are ``generator.…`` and ``discriminator.…``. The metadata key `
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +45,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, half: bool = False) -
     about = {"format": FORMAT, "spec": checkpoint.generator.spec.to_dict(), "card": checkpoint.card}
     temporary = path.with_name(path.name + ".part")
     save_file(tensors, temporary, metadata={"drfhq": json.dumps(about, sort_keys=True)})
-    os.replace(temporary, path)  # noqa: PTH105 - replaces atomically on every system
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

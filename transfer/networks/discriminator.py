@@ -53,8 +53,8 @@ class Discriminator(nn.Module):
 def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """Append one channel: the standard deviation over groups of samples, averaged over channels and pixels.
 
-    (N, C, H, W) → (N, C + 1, H, W). The group shrinks to the largest divisor of N that is at most ``group``; sample i is
-    grouped with i + N/group, i + 2N/group, …
+    (N, C, H, W) → (N, C + 1, H, W). The group shrinks to the largest divisor of N that is at most ``group``; sample i
+    is grouped with i + N/group, i + 2N/group, …
     """
     count, channels, height, width = x.shape
     size = next(g for g in range(min(group, count), 0, -1) if count % g == 0)

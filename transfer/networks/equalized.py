@@ -33,7 +33,7 @@ class EqualizedLinear(nn.Module):
 
 
 class EqualizedConv2d(nn.Module):
-    """(N, in, H, W) → (N, out, H, W), halved with ``down`` after the FIR filter; weights scaled by 1 / sqrt(in · k²)."""
+    """(N, in, H, W) → (N, out, H, W), halved with ``down`` after the FIR filter; weights scaled by 1/sqrt(in · k²)."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class GeneratorSpec:
             raise ConfigError(
                 f"a {size}² generator has {len(self.resolutions)} resolutions, channels names {len(self.channels)}"
             )
-        if min(self.channels + (self.z_dim, self.w_dim, self.mapping_layers, self.mbstd_group)) < 1:
+        if min(*self.channels, self.z_dim, self.w_dim, self.mapping_layers, self.mbstd_group) < 1:
             raise ConfigError("every width, depth and group of a generator is at least 1")
 
     @property

@@ -1,1 +1,1 @@
-"""The three operations StyleGAN2 adds to convolution, as pure functions in plain PyTorch: any device, any autograd order."""
+"""The three operations StyleGAN2 adds to convolution: pure functions in plain PyTorch, for any device."""

@@ -1,4 +1,7 @@
-"""Bias, leaky rectifier with variance-preserving gain, and clamp. Source: Karras et al. 2019 and 2020 (StyleGAN, StyleGAN2)."""
+"""Bias, leaky rectifier with variance-preserving gain, and clamp.
+
+Source: Karras et al. 2019 and 2020 (StyleGAN, StyleGAN2).
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ snapshots/            one picture a snapshot, named by thousands of images
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -108,7 +107,7 @@ class RunFolder:
             return
         temporary = self.about.with_suffix(".part")
         temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(temporary, self.about)  # noqa: PTH105 - replaces atomically on every system
+        temporary.replace(self.about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +143,7 @@ def finetune(request: RunRequest, init: Path, report: Report) -> Path:
     if not folder.source.is_file():
         temporary = folder.source.with_suffix(".part")
         shutil.copyfile(init, temporary)
-        os.replace(temporary, folder.source)  # noqa: PTH105 - replaces atomically on every system
+        temporary.replace(folder.source)
     generator = load_checkpoint(init).generator
     discriminator = checkpoint.discriminator
     if discriminator is None:
@@ -231,5 +230,5 @@ def _about(kind: str, request: RunRequest, spec: GeneratorSpec) -> dict[str, obj
     }
 
 
-def _no_identity(images: torch.Tensor) -> torch.Tensor:
+def _no_identity(_: torch.Tensor) -> torch.Tensor:
     raise ConfigError("the identity network is not loaded: the identity term has weight 0")

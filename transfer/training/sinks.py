@@ -25,7 +25,7 @@ NEAREST_SIDE = 16
 
 
 class LossLog:
-    """Mean losses per snapshot, one JSON object a line; lines past ``images`` (an earlier, killed run's) are dropped."""
+    """Mean losses per snapshot, one JSON object a line; lines past ``images``, of a killed run, are dropped."""
 
     def __init__(self, path: Path, images: int) -> None:
         self.path = path

@@ -6,7 +6,6 @@ There is no random state: all random numbers follow from the seed and the count 
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -62,7 +61,7 @@ class TrainState:
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         temporary = path.with_name(path.name + ".part")
         torch.save(parts | {"images": self.images, "steps": self.steps}, temporary)
-        os.replace(temporary, path)  # noqa: PTH105 - replaces atomically on every system
+        temporary.replace(path)
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.

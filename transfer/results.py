@@ -1,0 +1,43 @@
+"""A translated picture on disk: the composite, before and after, each face's crops, and the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from transfer.render2real import Scene
+from transfer.sheets import save_png
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def write_scene(scene: Scene, before: Pixels, stem: Path) -> Path:
+    """Write ``stem``.png, .compare.png, .faceK.input.png, .faceK.real.png and .json; returns the composite's path.
+
+    Each file appears whole; the JSON comes last.
+    """
+    named = {".png": scene.composite, ".compare.png": np.concatenate([before, scene.composite], axis=1)}
+    for index, face in enumerate(scene.faces):
+        named |= {f".face{index}.input.png": face.input, f".face{index}.real.png": face.real}
+    for suffix, pixels in named.items():
+        save_png(Image.fromarray(pixels), stem.with_name(stem.name + suffix))
+    faces = [
+        {
+            "index": index,
+            "quad": face.quad.to_row(),
+            "identity_distance": round(face.identity_distance, 4),
+            "identity_similarity": round(face.identity_similarity, 4),
+            "reconstruction": round(face.reconstruction, 4),
+            "seconds": round(face.seconds, 2),
+        }
+        for index, face in enumerate(scene.faces)
+    ]
+    path = stem.with_name(stem.name + ".json")
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps({"faces": faces}, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return stem.with_name(stem.name + ".png")

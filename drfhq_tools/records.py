@@ -13,6 +13,7 @@ import numpy.typing as npt
 from drfhq_tools.geometry import FloatArray, Quad
 
 Pixels = npt.NDArray[np.uint8]
+MAX_AGE_YEARS: Final = 130.0
 LabelStatus = Literal["declared", "predicted", "reviewed", "unknown"]
 
 

@@ -1,0 +1,170 @@
+"""Files → upright sRGB pixels, decoded once; crops → PNG bytes.
+
+Conventions: what a file holds is told by its content, never by its name. The EXIF orientation is applied. Colours are
+brought to sRGB by the embedded ICC profile (relative colorimetric, black point compensated); a file without a profile,
+or with a broken one, is taken as sRGB, CMYK without a profile by the plain formula. 16 bits keep their upper 8.
+Transparent pixels are laid over mid-grey, which both dark and light hair stand out from. Floating-point and 32-bit
+pictures, whose white is not known, animations and files of several pages are refused; of a phone's multi-picture JPEG
+the first picture is the picture. The header's size is held against a limit before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from drfhq_tools.errors import DecodeError
+from drfhq_tools.records import Pixels, RejectReason
+
+READ_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP")
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"})
+UNREAD_SUFFIXES: Final = frozenset({".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".exr", ".hdr", ".psd", ".tga"})
+MAX_PIXELS: Final = 200_000_000
+HEAD_BYTES: Final = 16
+_MAGIC: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"BM")
+_BACKGROUND: Final = (128, 128, 128, 255)
+_SRGB: Final = ImageCms.createProfile("sRGB")
+_EIGHT_BIT: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"})
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that starts with ``head`` (16 bytes suffice) is a picture of a common format."""
+    if head.startswith(b"BM"):  # two letters are little to go by: a bitmap's reserved field is zero as well
+        return head[6:10] == bytes(4)
+    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """The picture in ``path``: (H, W, 3) uint8, RGB, sRGB, upright.
+
+    Raises:
+        DecodeError: it is no picture we read; ``reason`` is a :class:`RejectReason`.
+    """
+    try:
+        with path.open("rb") as file:
+            return _decode(file, max_pixels)
+    except OSError as error:
+        raise DecodeError(RejectReason.UNREADABLE, f"cannot be read: {error.strerror or error}") from error
+
+
+def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """As :func:`read_picture`, of a file's bytes."""
+    return _decode(io.BytesIO(data), max_pixels)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """(H, W, 3) RGB uint8 → an 8-bit PNG, the same bytes each time; quick rather than small."""
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+    written, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)
+    if not written:
+        raise ValueError(f"cannot encode an array of shape {pixels.shape} as PNG")
+    return data.tobytes()
+
+
+def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
+    with warnings.catch_warnings(), _no_pixel_limit():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what matters is decided here
+        try:
+            image = Image.open(file)
+        except UnidentifiedImageError as error:
+            raise _unidentified(file) from error
+        except Exception as error:  # a damaged header raises nearly anything
+            raise _corrupt(error) from error
+        _check_header(image, max_pixels)
+        try:
+            return _upright_srgb(image)
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise _corrupt(error) from error
+
+
+@contextmanager
+def _no_pixel_limit() -> Iterator[None]:
+    """Lift Pillow's own limit, whose error hides the size, while ours is in force."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _unidentified(file: IO[bytes]) -> DecodeError:
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if not head:
+        return DecodeError(RejectReason.EMPTY_FILE, "the file is empty")
+    if looks_like_picture(head):
+        return DecodeError(RejectReason.CORRUPT, "starts as a picture, but its header is damaged")
+    return DecodeError(RejectReason.NOT_A_PICTURE, "the content is no picture")
+
+
+def _corrupt(error: Exception) -> DecodeError:
+    return DecodeError(RejectReason.CORRUPT, f"the picture is damaged or incomplete ({type(error).__name__}: {error})")
+
+
+def _check_header(image: Image.Image, max_pixels: int) -> None:
+    if image.format not in READ_FORMATS:
+        raise DecodeError(RejectReason.UNSUPPORTED_FORMAT, f"{image.format} is not read; save it as PNG")
+    if image.width * image.height > max_pixels:
+        size = f"{image.width}×{image.height} pixels"
+        raise DecodeError(RejectReason.TOO_LARGE, f"{size} are more than the limit of {max_pixels / 1e6:g} megapixels")
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise DecodeError(
+            RejectReason.SEVERAL_FRAMES, f"an animated or many-page {image.format}; save the frame you mean"
+        )
+    if image.mode not in _EIGHT_BIT and not image.mode.startswith("I;16"):
+        raise DecodeError(
+            RejectReason.UNSUPPORTED_FORMAT, f"pixels of kind {image.mode} are not read; save it as 8 bits"
+        )
+
+
+def _upright_srgb(image: Image.Image) -> Pixels:
+    profile = image.info.get("icc_profile")
+    upright = ImageOps.exif_transpose(image)
+    flat = _to_srgb(_eight_bit(upright), profile)
+    if flat.mode == "RGBA":
+        flat = Image.alpha_composite(Image.new("RGBA", flat.size, _BACKGROUND), flat)
+    return np.array(flat.convert("RGB"), dtype=np.uint8)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The same picture as L, RGB, RGBA, CMYK or LAB: modes a profile may speak of."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in {"RGB", "CMYK", "L", "LAB"}:
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Through the embedded profile; as it is where the profile is absent, broken or already sRGB."""
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return image
+        if source.profile.xcolor_space.strip() == "GRAY" and image.mode != "L":
+            return image
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            _SRGB,
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGBA" if image.mode == "RGBA" else "RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return image if converted is None else converted

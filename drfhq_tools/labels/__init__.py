@@ -1,0 +1,1 @@
+"""What is said of a face: its gender, age group and race, by whom, and how surely."""

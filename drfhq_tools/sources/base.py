@@ -1,0 +1,33 @@
+"""What a source of pictures is to the rest of the toolkit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from drfhq_tools.records import Reject, SourceImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One picture and the file its bytes lie in."""
+
+    source: SourceImage
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """All that a source holds: ``found`` by path, each picture once; ``rejects`` for what could not be taken."""
+
+    found: tuple[Found, ...]
+    rejects: tuple[Reject, ...]
+
+
+class Source(Protocol):
+    """A place pictures come from."""
+
+    def scan(self) -> Scan:
+        """Look through it. Trouble with a file is a reject; only a missing source is an error."""
+        ...

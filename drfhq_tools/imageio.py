@@ -35,6 +35,15 @@ _SRGB: Final = ImageCms.createProfile("sRGB")
 _EIGHT_BIT: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"})
 
 
+class TooLargeError(DecodeError):
+    """A picture of more ``pixels`` than allowed, by its header."""
+
+    def __init__(self, width: int, height: int, max_pixels: int) -> None:
+        limit = f"the limit of {max_pixels / 1e6:g} megapixels"
+        super().__init__(RejectReason.TOO_LARGE, f"{width}×{height} pixels are more than {limit}")
+        self.pixels = width * height
+
+
 def looks_like_picture(head: bytes) -> bool:
     """Whether a file that starts with ``head`` (16 bytes suffice) is a picture of a common format."""
     if head.startswith(b"BM"):  # two letters are little to go by: a bitmap's reserved field is zero as well
@@ -115,8 +124,7 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
     if image.format not in READ_FORMATS:
         raise DecodeError(RejectReason.UNSUPPORTED_FORMAT, f"{image.format} is not read; save it as PNG")
     if image.width * image.height > max_pixels:
-        size = f"{image.width}×{image.height} pixels"
-        raise DecodeError(RejectReason.TOO_LARGE, f"{size} are more than the limit of {max_pixels / 1e6:g} megapixels")
+        raise TooLargeError(image.width, image.height, max_pixels)
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise DecodeError(
             RejectReason.SEVERAL_FRAMES, f"an animated or many-page {image.format}; save the frame you mean"

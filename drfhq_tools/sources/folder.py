@@ -49,7 +49,7 @@ class FolderSource:
         """See :class:`~drfhq_tools.sources.base.Source`."""
         tree = _walk(self.root)
         copies: dict[tuple[str, int], list[str]] = {}
-        for done, path in enumerate(sorted(tree.pictures)):
+        for done, path in enumerate(sorted(tree.pictures), start=1):
             self.on_file(done, len(tree.pictures))
             try:
                 file = tree.pictures[path]

@@ -1,0 +1,114 @@
+"""``drfhq build``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drfhq_tools.config import BuildConfig, config_from, read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress, TaskID
+
+    from drfhq_tools.build import BuildSummary
+
+_STAGES = {"read": "Reading files", "faces": "Finding faces"}
+_DEFAULT = BuildConfig()
+
+
+@click.command("build")
+@click.option("--raw", required=True, type=click.Path(path_type=Path), help="Folder tree of pictures.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the data set to.")
+@click.option("--size", type=int, help=f"Side of the crops in pixels.  [default: {_DEFAULT.size}]")
+@click.option("--detector", help=f"Face detector.  [default: {_DEFAULT.detector}]")
+@click.option(
+    "--min-native-ratio",
+    type=float,
+    help="Drop faces whose square in the source picture is smaller than this share of --size."
+    f"  [default: {_DEFAULT.min_native_ratio:g}]",
+)
+@click.option(
+    "--max-pad-fraction",
+    type=float,
+    help="Drop faces with more than this share of the crop outside the picture."
+    f"  [default: {_DEFAULT.max_pad_fraction:g}]",
+)
+@click.option(
+    "--max-megapixels",
+    type=float,
+    help=f"Don't decode pictures larger than this.  [default: {_DEFAULT.max_megapixels:g}]",
+)
+@click.option(
+    "--val-fraction", type=float, help=f"Share of people held out as val.  [default: {_DEFAULT.val_fraction:g}]"
+)
+@click.option(
+    "--test-fraction", type=float, help=f"Share of people held out as test.  [default: {_DEFAULT.test_fraction:g}]"
+)
+@click.option("--split-seed", type=int, help=f"Another number deals the splits anew.  [default: {_DEFAULT.split_seed}]")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of these settings.")
+@click.option("--workers", type=int, help="Processes.  [default: one a core]")
+@click.pass_context
+def build_command(
+    ctx: click.Context,
+    /,
+    raw: Path,
+    out: Path,
+    config_file: Path | None,
+    workers: int | None,
+    **settings: float | str | None,
+) -> None:
+    """Find, align and label every face under RAW and write them to OUT with a manifest.
+
+    Labels are read from labels.csv or labels.parquet in any folder, and from x.json beside x.png. Options given here
+    override --config. What was left out, and why, stands in rejects.parquet.
+    """
+    from drfhq_tools.build import build
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    config = config_from((read_toml(config_file) if config_file else {}) | given)
+    with _progress() as progress:
+        summary = build(raw, out, config, workers=workers or os.cpu_count() or 1, progress=_reporter(progress))
+    _print(summary, out)
+    if summary.failed_inputs:
+        ctx.exit(3)
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _reporter(progress: Progress) -> Callable[[str, int, int], None]:
+    tasks: dict[str, TaskID] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(_STAGES[stage], total=total)
+        progress.update(tasks[stage], completed=done)
+
+    return report
+
+
+def _print(summary: BuildSummary, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "count", title=str(out), title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("pictures", str(summary.pictures))
+    table.add_row("faces kept", str(summary.faces))
+    for split, count in summary.splits.items():
+        table.add_row(f"  {split}", str(count))
+    for reason, count in summary.rejects.items():
+        table.add_row(f"rejects.parquet: {reason}", str(count))
+    if summary.unmapped_words:
+        table.add_row("declared words without a class", str(summary.unmapped_words))
+    Console().print(table)

@@ -1,0 +1,223 @@
+"""One raw picture → its aligned faces, measured, judged and labelled: what a worker process does.
+
+It depends on the picture and the settings alone. What needs all pictures at once (numbers, duplicates, splits) is left
+to the barrier of :mod:`drfhq_tools.build`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from drfhq_tools import __version__
+from drfhq_tools.align import align
+from drfhq_tools.atomic import write_file
+from drfhq_tools.config import BuildConfig
+from drfhq_tools.detect import make_detector
+from drfhq_tools.errors import DecodeError, DrfhqError
+from drfhq_tools.filters import judge, reject_for
+from drfhq_tools.geometry import Quad, ffhq_quad
+from drfhq_tools.hashing import face_id, phash, sha256_bytes, sha256_file
+from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
+from drfhq_tools.labels.declared import DeclaredLabeler
+from drfhq_tools.manifest.schema import SCHEMA_VERSION
+from drfhq_tools.quality import measure
+from drfhq_tools.records import (
+    Detection,
+    FaceMeasures,
+    FaceRecord,
+    LabelScores,
+    Pixels,
+    Reject,
+    RejectReason,
+    SourceImage,
+)
+from drfhq_tools.sources.base import Found
+
+_LABELERS: Final = (DeclaredLabeler(),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One picture to work on; crops are written to ``staging`` as FACE_ID.png."""
+
+    found: Found
+    staging: Path
+    config: BuildConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """What became of one picture. In ``faces``, ``image_path`` is the name in the staging folder, and
+    ``duplicate_group`` and ``split`` are empty: all three are the barrier's to fill. ``labels`` has face_id, label."""
+
+    source: SourceImage
+    faces: tuple[FaceRecord, ...] = ()
+    labels: tuple[tuple[str, LabelScores], ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    record: FaceRecord
+    labels: tuple[LabelScores, ...]
+    png: bytes
+
+
+def prepare_process() -> None:
+    """Leave Ctrl-C to the parent, and the cores to the other processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def extract_faces(task: Task) -> Extracted:
+    """Every face of one picture. Trouble with the picture is a reject.
+
+    Raises:
+        DrfhqError: trouble that is not the picture's, such as missing weights or a full disk.
+    """
+    source = task.found.source
+    try:
+        kept, rejects = _extract(task)
+    except DecodeError as error:
+        return Extracted(source=source, rejects=(_undecoded(source, error, task.config),))
+    except DrfhqError:
+        raise
+    except Exception as error:  # an item's failure is data
+        return Extracted(source=source, rejects=(failure(source, f"{type(error).__name__}: {error}"),))
+    try:
+        for face in kept:
+            write_file(task.staging / face.record.image_path, face.png)
+    except OSError as error:
+        raise DrfhqError(
+            f"cannot write to {task.staging}: {error.strerror}; free some space or choose another --out"
+        ) from error
+    return Extracted(
+        source=source,
+        faces=tuple(face.record for face in kept),
+        labels=tuple((face.record.face_id, label) for face in kept for label in face.labels),
+        rejects=tuple(rejects),
+    )
+
+
+def failure(source: SourceImage, message: str) -> Reject:
+    """The reject of a picture the program failed on."""
+    return Reject(source_path=source.path, reason=RejectReason.FAILED, message=message)
+
+
+def _undecoded(source: SourceImage, error: DecodeError, config: BuildConfig) -> Reject:
+    reject = Reject(source_path=source.path, reason=RejectReason(error.reason), message=str(error))
+    if not isinstance(error, TooLargeError):
+        return reject
+    return Reject(
+        source_path=source.path,
+        reason=reject.reason,
+        message=reject.message,
+        rule="max_megapixels",
+        value=error.pixels / 1e6,
+        threshold=config.max_megapixels,
+    )
+
+
+def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
+    source, config = task.found.source, task.config
+    pixels = read_picture(task.found.file, config.max_pixels)
+    if sha256_file(task.found.file) != source.sha256:
+        raise DecodeError(RejectReason.CHANGED, "the file changed while the build ran; run it again")
+    detections = make_detector(config.detector).detect(pixels)
+    if not detections:
+        return [], [Reject(source_path=source.path, reason=RejectReason.NO_FACE, message="no face found")]
+    kept: list[_Kept] = []
+    rejects: list[Reject] = []
+    for index, detection in enumerate(detections):
+        face = _face(task, pixels, detection, index, len(detections))
+        if isinstance(face, Reject):
+            rejects.append(face)
+        else:
+            kept.append(face)
+    return kept, rejects
+
+
+def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_faces: int) -> _Kept | Reject:
+    source, config = task.found.source, task.config
+    quad = ffhq_quad(detection.landmarks)
+    aligned = align(pixels, quad, config.size)
+    quality = measure(aligned.pixels, detection.landmarks, quad, (pixels.shape[1], pixels.shape[0]))
+    measures = FaceMeasures(pad_fraction=aligned.pad_fraction, **asdict(quality))
+    reject = reject_for(judge(measures, config), source.path, index, measures)
+    if reject is not None:
+        return reject
+    png = encode_png(aligned.pixels)
+    labels = tuple(label for labeler in _LABELERS for label in labeler.label(source, num_faces, aligned.pixels))
+    name = face_id(source.sha256, index)
+    values: dict[str, Any] = {
+        **_origin(source, num_faces),
+        **_place(detection, quad),
+        **asdict(measures),
+        **_attributes(labels),
+    }
+    record = FaceRecord(
+        **values,
+        face_id=name,
+        image_path=f"{name}.png",
+        image_sha256=sha256_bytes(png),
+        size_px=config.size,
+        source_width_px=pixels.shape[1],
+        source_height_px=pixels.shape[0],
+        face_index=index,
+        phash=phash(aligned.pixels),
+        duplicate_group="",
+        split="",
+        schema_version=SCHEMA_VERSION,
+        tool_version=__version__,
+        pixels_digest=config.pixels_digest,
+        rules_digest=config.rules_digest,
+    )
+    return _Kept(record, labels, png)
+
+
+def _origin(source: SourceImage, num_faces: int) -> dict[str, object]:
+    """The columns that come from the picture; what is said of the person only where there is one."""
+    person: dict[str, object] = {}
+    if num_faces == 1:
+        declared = source.declared
+        person = {name: getattr(declared, name) for name in ("subject_id", "age_years", "race_vocabulary")}
+    return {
+        "source_path": source.path,
+        "source_paths": source.paths,
+        "source_sha256": source.sha256,
+        "num_faces": num_faces,
+        **asdict(source.provenance),
+        **person,
+    }
+
+
+def _place(detection: Detection, quad: Quad) -> dict[str, object]:
+    return {
+        "box": tuple(float(value) for value in detection.box_xyxy),
+        "detection_score": float(detection.score),
+        "detector": detection.detector,
+        "landmarks": tuple(np.asarray(detection.landmarks, dtype=np.float64).reshape(-1).tolist()),
+        "landmark_scheme": detection.scheme,
+        "quad": tuple(quad.to_row()),
+    }
+
+
+def _attributes(labels: Iterable[LabelScores]) -> dict[str, object]:
+    """The five columns of each labelled attribute."""
+    columns: dict[str, object] = {}
+    for label in labels:
+        columns |= {
+            label.attribute: label.value,
+            f"{label.attribute}_status": label.status,
+            f"{label.attribute}_probability": max(label.probabilities, default=None),
+            f"{label.attribute}_labeler": label.labeler,
+            f"{label.attribute}_declared": label.declared,
+        }
+    return columns

@@ -44,9 +44,10 @@ class IdentityNet(nn.Module):
     """A frozen recognition network behind the fixed crop. ``stranger_distance`` is its scale: 0 same picture, that far
     apart strangers."""
 
-    def __init__(self, trunk: nn.Module, stranger_distance: float) -> None:
+    def __init__(self, trunk: nn.Sequential, stranger_distance: float) -> None:
         super().__init__()
-        self.trunk = trunk.eval().requires_grad_(False)
+        self.trunk = trunk
+        self.eval().requires_grad_(False)
         self.stranger_distance = stranger_distance
 
     def train(self, mode: bool = True) -> IdentityNet:  # noqa: ARG002
@@ -60,13 +61,31 @@ class IdentityNet(nn.Module):
         gradient (cosine 0.97).
         """
         with torch.autocast(images.device.type, enabled=False):
-            return self.embed_chips(crop_chip(images.to(next(self.parameters()).dtype)))
+            return self.embed_chips(crop_chip(images.to(self._dtype)))
 
     def embed_chips(self, chips: Tensor) -> Tensor:
         """(N, 3, 150, 150) chips in [-1, 1], as dlib would cut them → (N, 128)."""
-        mean = chips.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
-        embeddings: Tensor = self.trunk(((chips + 1) * 127.5 - mean) / 256)
+        embeddings: Tensor = self.trunk(_dlib_input(chips))
         return embeddings
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, S, S) in [-1, 1] → activations (N, C, s, s), the last of each size, finest first.
+
+        The coarsest, which identity is read from, is left out: these tell how a picture looks rather than who it shows.
+        """
+        found: list[Tensor] = []
+        with torch.autocast(images.device.type, enabled=False):
+            x = _dlib_input(crop_chip(images.to(self._dtype)))
+            for depth, layer in enumerate(list(self.trunk)[:-1]):
+                y = layer(x)
+                if depth > 0 and y.shape[-1] < x.shape[-1]:
+                    found.append(x)
+                x = y
+        return found
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
 
     forward = embed
 
@@ -98,6 +117,11 @@ def find_resnet() -> Path:
         if path.is_file():
             return path
     raise ModelFileError(f"{RESNET_FILE} not found: pip install face_recognition_models")
+
+
+def _dlib_input(chips: Tensor) -> Tensor:
+    mean = chips.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
+    return ((chips + 1) * 127.5 - mean) / 256
 
 
 def crop_chip(images: Tensor) -> Tensor:

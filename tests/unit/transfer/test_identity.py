@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from drfhq_tools.errors import ModelFileError
+from transfer.metrics.features import face_features
 from transfer.metrics.identity import identity_distance, identity_similarity
+from transfer.metrics.kernel import kernel_distance
 from transfer.networks import identity
 from transfer.networks.identity import CHIP_PX, IdentityNet, add_zero_extended, crop_chip, load_densenet, load_resnet
 
@@ -103,15 +105,14 @@ def test_gradients_reach_the_picture_alone_and_agree_with_differences() -> None:
     net = load_resnet().double()
     images = pictures(1, 40).double().requires_grad_()
     direction = torch.randn(128, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    (net.embed(images) @ direction).sum().backward()
-    assert images.grad is not None
+    (gradient,) = torch.autograd.grad((net.embed(images) @ direction).sum(), images)
     assert all(parameter.grad is None for parameter in net.parameters())
     nudge = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     step = 1e-9  # small, so that few rectifiers switch in between
     with torch.no_grad():
         up, down = (net.embed(images + sign * step * nudge) @ direction for sign in (1, -1))
     expected = (up - down).sum() / (2 * step)
-    torch.testing.assert_close((images.grad * nudge).sum(), expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close((gradient * nudge).sum(), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_it_stays_frozen_and_in_full_precision(resnet: IdentityNet) -> None:
@@ -122,6 +123,24 @@ def test_it_stays_frozen_and_in_full_precision(resnet: IdentityNet) -> None:
     plain = resnet.embed(images)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(resnet.embed(images), plain, rtol=0, atol=1e-6)
+
+
+def test_stages_end_before_identity_is_read(resnet: IdentityNet) -> None:
+    shapes = [tuple(stage.shape[1:]) for stage in resnet.stages(pictures(2, 64))]
+    assert shapes == [(32, 72, 72), (32, 35, 35), (64, 17, 17), (128, 8, 8), (256, 4, 4)]
+
+
+def test_features_tell_how_a_set_looks(resnet: IdentityNet) -> None:
+    """Another half of a set is near, the half under grain is far; however the batch is cut."""
+    images = pictures(40, 64, seed=5)
+    features = face_features(resnet, images)
+    assert features.shape == (40, 512)
+    np.testing.assert_allclose(face_features(resnet, images[33:35]), features[33:35], atol=1e-5)
+    grain = 0.2 * torch.randn(images.shape, generator=torch.Generator().manual_seed(6))
+    near = kernel_distance(features[:20], features[20:])
+    far = kernel_distance(features[:20], face_features(resnet, images[20:] + grain))
+    assert abs(near) < 0.01
+    assert far > 0.05
 
 
 def test_add_prev_extends_the_smaller_with_zeros() -> None:

@@ -255,9 +255,8 @@ def test_networks_run_once_and_only_when_asked() -> None:
 def test_gradients_flow_to_the_tuned_images_alone() -> None:
     fake = blurred(faces(32).float()).requires_grad_()
     step, _ = counting_step(fake=fake)
-    compose(consistency_terms({}), step).total.backward()
-    assert fake.grad is not None
-    assert fake.grad.abs().sum() > 0
+    (gradient,) = torch.autograd.grad(compose(consistency_terms({}), step).total, fake)
+    assert gradient.abs().sum() > 0
     assert not step.source_fake.requires_grad
     assert not step.embeddings[1].requires_grad
 

@@ -24,8 +24,9 @@ CHUNK: Final = 32
 def face_features(resnet: IdentityNet, images: Tensor) -> npt.NDArray[np.float64]:
     """(N, 3, S, S) in [-1, 1] → (N, 512) float64. ``resnet`` as ``load_resnet`` gives it: another network's activations
     are of another size and make another, incomparable figure."""
-    rows = [
-        torch.cat([stage.mean(dim=(2, 3)) for stage in resnet.stages(part)], dim=1)
-        for part in torch.split(images, CHUNK)
-    ]
+    rows = [_means(resnet.stages(part)) for part in torch.split(images, CHUNK)]
     return np.asarray(torch.cat(rows).double().cpu().numpy())
+
+
+def _means(stages: list[Tensor]) -> Tensor:
+    return torch.cat([stage.mean(dim=(2, 3)) for stage in stages], dim=1)

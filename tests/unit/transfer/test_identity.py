@@ -136,7 +136,7 @@ def test_features_tell_how_a_set_looks(resnet: IdentityNet) -> None:
     features = face_features(resnet, images)
     assert features.shape == (40, 512)
     np.testing.assert_allclose(face_features(resnet, images[33:35]), features[33:35], atol=1e-5)
-    grain = 0.2 * torch.randn(images.shape, generator=torch.Generator().manual_seed(6))
+    grain = 0.2 * torch.randn(20, 3, 64, 64, generator=torch.Generator().manual_seed(6))
     near = kernel_distance(features[:20], features[20:])
     far = kernel_distance(features[:20], face_features(resnet, images[20:] + grain))
     assert abs(near) < 0.01

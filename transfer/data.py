@@ -6,7 +6,6 @@ uint8 array in the run's folder, so that a resume starts at once and memory stay
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def load_portraits(manifest: Manifest, resolution: int, cache: Path, split: str 
             array[i] = resized(_decode(manifest.root / face.image_path), resolution)
         array.flush()
         del array
-        os.replace(temporary, cache)  # noqa: PTH105 - the one call that replaces atomically everywhere
+        temporary.replace(cache)
     pixels = np.load(cache, mmap_mode="r")
     if pixels.shape != shape:
         raise ConfigError(f"{cache} holds other pictures than {manifest.root}: remove it or use another run folder")

@@ -19,15 +19,12 @@ class Purpose(IntEnum):
 
     ORDER = 0
     FLIP = 1
-    LATENT_D = 2
-    LATENT_G = 3
-    NOISE_D = 4
-    NOISE_G = 5
-    AUGMENT_REAL = 6
-    AUGMENT_FAKE_D = 7
-    AUGMENT_FAKE_G = 8
-    SNAPSHOT = 9
-    INIT = 10
+    LATENT = 2
+    NOISE = 3
+    AUGMENT_REAL = 4
+    AUGMENT_FAKE = 5
+    SNAPSHOT = 6
+    INIT = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,4 +38,4 @@ def save_png(picture: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     picture.save(temporary, format="PNG")
-    os.replace(temporary, path)  # noqa: PTH105 - replaces atomically on every system
+    temporary.replace(path)

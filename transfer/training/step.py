@@ -45,25 +45,31 @@ class Trainer:
         self.noise_sides = [conv.noise_const.shape[-1] for conv in state.generator.synthesis.styled_convs()]
 
     def step(self) -> dict[str, float]:
-        """One step; returns the losses by name.
+        """One step; returns the losses by name. Both halves see the same generated images, made once.
 
         Raises:
             NonFiniteLossError: a loss became NaN or infinite; the networks are as before the half step.
         """
-        indices = range(self.state.images, self.state.images + self.config.batch)
-        losses = self._discriminator_half(indices) | self._generator_half(indices)
-        self.state.images += self.config.batch
-        self.state.steps += 1
-        self.state.average(self.config)
+        state = self.state
+        indices = range(state.images, state.images + self.config.batch)
+        z = self.random.normal(Purpose.LATENT, indices, state.generator.spec.z_dim).to(self.device)
+        w = state.generator.mapping(z)
+        ws = w[:, None, :].expand(-1, state.generator.spec.num_ws, -1)
+        noise = [maps.to(self.device) for maps in self.random.noise(Purpose.NOISE, indices, self.noise_sides)]
+        fake = state.generator.synthesis(ws, noise)
+        losses = self._discriminator_half(indices, fake.detach()) | self._generator_half(indices, ws, noise, fake)
+        if not self.config.freeze_mapping:
+            state.generator.mapping.track(w.detach())
+        state.images += self.config.batch
+        state.steps += 1
+        state.average(self.config)
         return losses
 
-    def _discriminator_half(self, indices: range) -> dict[str, float]:
+    def _discriminator_half(self, indices: range, fake: Tensor) -> dict[str, float]:
         state, config = self.state, self.config
         with torch.no_grad():
-            ws = state.generator.ws(self._latents(Purpose.LATENT_D, indices))
-            fake = state.generator.synthesis(ws, self._noise(Purpose.NOISE_D, indices))
-            fake = self._augmented(fake, Purpose.AUGMENT_FAKE_D, indices)
             real = self._augmented(self._real(indices), Purpose.AUGMENT_REAL, indices)
+            fake = self._augmented(fake, Purpose.AUGMENT_FAKE, indices)
         penalised = config.r1_gamma > 0 and state.steps % config.r1_every == 0
         real.requires_grad_(penalised)
         real_logits = state.discriminator(real)
@@ -77,17 +83,10 @@ class Trainer:
         signs = {"real_sign": real_logits.detach().sign().mean(), "fake_sign": fake_logits.detach().sign().mean()}
         return {name: float(value) for name, value in (losses | signs).items()}
 
-    def _generator_half(self, indices: range) -> dict[str, float]:
+    def _generator_half(self, indices: range, ws: Tensor, noise: list[Tensor], fake: Tensor) -> dict[str, float]:
         state = self.state
-        z = self._latents(Purpose.LATENT_G, indices)
-        w = state.generator.mapping(z)
-        if not self.config.freeze_mapping:
-            state.generator.mapping.track(w)
-        ws = w[:, None, :].expand(-1, state.generator.spec.num_ws, -1)
-        noise = self._noise(Purpose.NOISE_G, indices)
-        fake = state.generator.synthesis(ws, noise)
         state.discriminator.requires_grad_(False)
-        logits = state.discriminator(self._augmented(fake, Purpose.AUGMENT_FAKE_G, indices))
+        logits = state.discriminator(self._augmented(fake, Purpose.AUGMENT_FAKE, indices))
         losses = {"g_adversarial": generator_loss(logits)}
         total, consistency = losses["g_adversarial"], {}
         if self.source is not None:
@@ -111,7 +110,7 @@ class Trainer:
     def _descend(self, optimizer: torch.optim.Adam, total: Tensor, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, value in losses.items():
             if not bool(torch.isfinite(value)):
-                raise NonFiniteLossError(f"{name} became {float(value)} at step {self.state.steps}")
+                raise NonFiniteLossError(f"{name} became {value.item()} at step {self.state.steps}")
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -122,12 +121,6 @@ class Trainer:
         coins = self.random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
         flips = [bool(coin) and self.config.mirror for coin in coins]
         return self.data.batch(shown, flips).to(self.device, memory_format=torch.channels_last)
-
-    def _latents(self, purpose: Purpose, indices: range) -> Tensor:
-        return self.random.normal(purpose, indices, self.state.generator.spec.z_dim).to(self.device)
-
-    def _noise(self, purpose: Purpose, indices: range) -> list[Tensor]:
-        return [maps.to(self.device) for maps in self.random.noise(purpose, indices, self.noise_sides)]
 
     def _augmented(self, images: Tensor, purpose: Purpose, indices: range) -> Tensor:
         numbers = self.random.uniform(purpose, indices, NUMBERS)

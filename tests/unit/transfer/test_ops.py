@@ -42,7 +42,7 @@ def test_a_constant_survives_resampling() -> None:
 
 
 def slow_modulated_conv(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor, *, up: bool) -> torch.Tensor:
-    """Each sample's own modulated and demodulated weights, one convolution a sample: the paper's equations as written."""
+    """Each sample's own modulated and demodulated weights, one convolution a sample: the paper's equations."""
     out = []
     for one, style in zip(x, styles, strict=True):
         own = weight * style[None, :, None, None]

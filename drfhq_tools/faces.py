@@ -19,7 +19,7 @@ from drfhq_tools import __version__
 from drfhq_tools.align import align
 from drfhq_tools.atomic import write_file
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.detect import make_detector
+from drfhq_tools.detect import make_detector, quad_repeatability
 from drfhq_tools.errors import DecodeError, DrfhqError
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.geometry import Quad, ffhq_quad
@@ -171,6 +171,7 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
         source_width_px=pixels.shape[1],
         source_height_px=pixels.shape[0],
         face_index=index,
+        quad_repeatability=quad_repeatability(pixels, detection),
         phash=phash(aligned.pixels),
         duplicate_group="",
         split="",

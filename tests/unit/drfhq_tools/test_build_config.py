@@ -1,0 +1,88 @@
+"""Settings: ranges, contradictions, TOML, and what the digests cover."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from drfhq_tools.config import BuildConfig, config_from, read_toml
+from drfhq_tools.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": 16}, "size is 16"),
+        ({"size": 8192}, "size is 8192"),
+        ({"min_native_ratio": -0.1}, "min_native_ratio"),
+        ({"max_pad_fraction": 1.5}, "max_pad_fraction"),
+        ({"max_pad_fraction": float("nan")}, "max_pad_fraction"),
+        ({"max_megapixels": 0}, "max_megapixels"),
+        ({"val_fraction": 0.6, "test_fraction": 0.4}, "nothing to train on"),
+        ({"sise": 256}, "did you mean size"),
+        ({"banana": 1}, "known are size"),
+        ({"size": "256"}, "must be a whole number"),
+        ({"size": 256.5}, "must be a whole number"),
+        ({"size": True}, "must be a whole number"),
+        ({"max_pad_fraction": "none"}, "must be a number"),
+        ({"detector": 3}, "must be text"),
+    ],
+)
+def test_refused_with_advice(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        config_from(settings)
+
+
+def test_whole_numbers_pass_for_fractions() -> None:
+    assert config_from({"min_native_ratio": 0}) == BuildConfig(min_native_ratio=0.0)
+    assert config_from({"min_native_ratio": 1}).rules_digest == BuildConfig(min_native_ratio=1.0).rules_digest
+
+
+def test_toml_at_top_level_or_in_its_table(tmp_path: Path) -> None:
+    file = tmp_path / "build.toml"
+    for text in ("size = 256\nval_fraction = 0.1\n", "[build]\nsize = 256\nval_fraction = 0.1\n[other]\nx = 1\n"):
+        file.write_text(text)
+        assert config_from(read_toml(file)) == BuildConfig(size=256, val_fraction=0.1)
+
+
+def test_toml_trouble_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "build.toml"
+    with pytest.raises(UsageError, match="cannot read"):
+        read_toml(file)
+    file.write_text("size = = 3")
+    with pytest.raises(UsageError, match="no valid TOML"):
+        read_toml(file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="no valid TOML"):
+        read_toml(file)
+    file.write_text("build = 3")
+    with pytest.raises(UsageError, match="must be a table"):
+        read_toml(file)
+
+
+def test_each_setting_moves_exactly_one_digest() -> None:
+    base = BuildConfig()
+    other: dict[str, object] = {
+        "size": 512,
+        "detector": "another",
+        "min_native_ratio": 0.4,
+        "max_pad_fraction": 0.5,
+        "max_megapixels": 10.0,
+        "val_fraction": 0.1,
+        "test_fraction": 0.1,
+        "split_seed": 1,
+    }
+    assert set(other) == {field.name for field in fields(BuildConfig)}
+    for name, value in other.items():
+        changed = replace(base, **{name: value})  # type: ignore[arg-type]
+        moved = (changed.pixels_digest != base.pixels_digest, changed.rules_digest != base.rules_digest)
+        assert moved == ((True, False) if name in {"size", "detector"} else (False, True)), name
+
+
+def test_every_setting_explains_itself() -> None:
+    source = Path(__import__("drfhq_tools.config", fromlist=["x"]).__file__).read_text(encoding="utf-8")
+    body = source.split("class BuildConfig:")[1].split("def __post_init__")[0]
+    lines = [line.strip() for line in body.splitlines()]
+    for field in fields(BuildConfig):
+        (place,) = (index for index, line in enumerate(lines) if line.startswith(f"{field.name}:"))
+        assert lines[place + 1].startswith('"""'), f"{field.name} has no docstring"

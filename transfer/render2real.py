@@ -24,6 +24,7 @@ from transfer.data import to_pixels, to_tensor
 from transfer.errors import ConfigError, NoFaceError
 from transfer.inversion import Inverter, OptimiseInverter
 from transfer.inversion.optimise import OptimiseSettings
+from transfer.metrics.identity import identity_distance, identity_similarity
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_resnet
 from transfer.training.run import RunFolder
@@ -130,14 +131,14 @@ class RenderedToReal:
         inversion = self.inverter(self.tuned, target)
         with torch.no_grad():
             real = self.source.synthesis(inversion.ws)
-            distance = float(torch.linalg.vector_norm(self.identity.embed(real) - self.identity.embed(target)))
+            distance = identity_distance(self.identity.embed(real), self.identity.embed(target))[0]
         return Translation(
             quad=quad,
             input=crop,
             rendered=to_pixels(inversion.images)[0],
             real=to_pixels(real)[0],
-            identity_distance=distance,
-            identity_similarity=1.0 - distance / self.identity.stranger_distance,
+            identity_distance=float(distance),
+            identity_similarity=float(identity_similarity(distance, self.identity.stranger_distance)),
             reconstruction=_rms(inversion.images, target),
             seconds=time.perf_counter() - began,
         )

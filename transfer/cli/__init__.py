@@ -1,8 +1,6 @@
-"""The command ``transfer``, one file a command. Only this package prints or exits; heavy imports wait for a command."""
+"""The command line ``transfer``, one file a command. Only this package prints or exits; heavy imports wait."""
 
 from __future__ import annotations
-
-import sys
 
 import click
 
@@ -15,26 +13,30 @@ from transfer.cli.pretrain import pretrain
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120})
+class _ErrorsAsAdvice(click.Group):
+    """Turns errors a user may meet into a line on stderr and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except DrfhqError as error:
+            click.echo(f"transfer: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=_ErrorsAsAdvice,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
+)
 @click.version_option(__version__, prog_name="transfer")
-def transfer() -> None:
-    """Fine-tune a face generator on rendered portraits and turn renders into realistic portraits of the same people."""
+def main() -> None:
+    """Fine-tune a face generator on rendered portraits and turn renders into realistic portraits of the same people.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs failed.
+    """
 
 
 for command in (pretrain, finetune, apply):
-    transfer.add_command(command)
-
-
-def main() -> None:
-    """Console entry point: errors become one line of advice on stderr and an exit code."""
-    try:
-        code = transfer.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except DrfhqError as error:
-        click.echo(f"error: {error}", err=True)
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
-    sys.exit(code)
+    main.add_command(command)

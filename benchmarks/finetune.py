@@ -28,7 +28,7 @@ from transfer.metrics.kernel import kernel_distance
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_densenet, load_resnet
 from transfer.randomness import Purpose, SampleRandom
-from transfer.training.run import RunFolder
+from transfer.run_folder import RunFolder
 
 SEED = 12345
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from drfhq_tools.atomic import replacing
 from drfhq_tools.manifest import Manifest
 from transfer.errors import ConfigError, TransferError
 
@@ -73,13 +74,12 @@ def load_portraits(manifest: Manifest, resolution: int, cache: Path, split: str 
         )
     shape = (len(faces), resolution, resolution, 3)
     if not cache.is_file():
-        temporary = cache.with_suffix(".part.npy")
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        for i, face in enumerate(faces):
-            array[i] = resized(_decode(manifest.root / face.image_path), resolution)
-        array.flush()
-        del array
-        temporary.replace(cache)
+        with replacing(cache) as temporary:
+            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            for i, face in enumerate(faces):
+                array[i] = resized(_decode(manifest.root / face.image_path), resolution)
+            array.flush()
+            del array
     pixels = np.load(cache, mmap_mode="r")
     if pixels.shape != shape:
         raise ConfigError(f"{cache} holds other pictures than {manifest.root}: remove it or use another run folder")

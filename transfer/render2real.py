@@ -27,7 +27,7 @@ from transfer.inversion.optimise import OptimiseSettings
 from transfer.metrics.identity import identity_distance, identity_similarity
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_resnet
-from transfer.training.run import RunFolder
+from transfer.run_folder import RunFolder
 
 Pixels = npt.NDArray[np.uint8]
 

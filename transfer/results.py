@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from drfhq_tools.atomic import write_file
 from transfer.render2real import Scene
 from transfer.sheets import save_png
 
@@ -37,7 +38,5 @@ def write_scene(scene: Scene, before: Pixels, stem: Path) -> Path:
         for index, face in enumerate(scene.faces)
     ]
     path = stem.with_name(stem.name + ".json")
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps({"faces": faces}, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, (json.dumps({"faces": faces}, indent=2) + "\n").encode())
     return stem.with_name(stem.name + ".png")

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from drfhq_tools.atomic import replacing
+
 Pixels = npt.NDArray[np.uint8]
 GAP_PX = 2
 LABEL_PX = 14
@@ -35,7 +37,5 @@ def grid(rows: Sequence[Sequence[Pixels]], labels: Sequence[str] = (), *, zoom: 
 
 def save_png(picture: Image.Image, path: Path) -> None:
     """Write atomically, making the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    picture.save(temporary, format="PNG")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG")

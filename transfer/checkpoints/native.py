@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from drfhq_tools.atomic import replacing
 from transfer.errors import CheckpointError, ConfigError
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
@@ -43,9 +44,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, half: bool = False) -
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()}
     about = {"format": FORMAT, "spec": checkpoint.generator.spec.to_dict(), "card": checkpoint.card}
-    temporary = path.with_name(path.name + ".part")
-    save_file(tensors, temporary, metadata={"drfhq": json.dumps(about, sort_keys=True)})
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"drfhq": json.dumps(about, sort_keys=True)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -1,18 +1,7 @@
-"""A training run as a folder: started, resumed and left in a state that is complete by itself.
-
-run.json              what decides the run: kind, settings, spec, data digest, landmark scheme, source hash
-source.safetensors    (fine-tuning) the generator it started from, the realistic one
-g_ema.safetensors     the averaged generator and the discriminator, as of the last snapshot
-state.pt              everything needed to resume, as of the last snapshot
-log.jsonl             mean losses between snapshots
-portraits.npy         the training pictures at the run's resolution (a cache)
-snapshots/            one picture a snapshot, named by thousands of images
-"""
+"""Start, resume and finish a training run in its folder (:mod:`transfer.run_folder`)."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,94 +9,27 @@ from pathlib import Path
 
 import torch
 
+from drfhq_tools.atomic import write_file
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import Manifest
 from transfer import __version__
 from transfer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from transfer.config import Schedule, TrainConfig
 from transfer.data import load_portraits
-from transfer.errors import CheckpointError, ConfigError
+from transfer.errors import ConfigError
 from transfer.losses.terms import consistency_terms
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
 from transfer.networks.identity import load_resnet
 from transfer.networks.spec import GeneratorSpec
 from transfer.randomness import Purpose, SampleRandom
+from transfer.run_folder import RunFolder
 from transfer.sheets import save_png
 from transfer.training.sinks import LossLog, finetune_sheet, pretrain_sheet
 from transfer.training.state import TrainState
 from transfer.training.step import Source, Trainer
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where a run keeps what."""
-
-    root: Path
-
-    @property
-    def about(self) -> Path:
-        return self.root / "run.json"
-
-    @property
-    def source(self) -> Path:
-        return self.root / "source.safetensors"
-
-    @property
-    def g_ema(self) -> Path:
-        return self.root / "g_ema.safetensors"
-
-    @property
-    def state(self) -> Path:
-        return self.root / "state.pt"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log.jsonl"
-
-    @property
-    def portraits(self) -> Path:
-        return self.root / "portraits.npy"
-
-    def snapshot(self, images: int) -> Path:
-        return self.root / "snapshots" / f"{images // 1000:06d}.png"
-
-    def read_about(self) -> dict[str, object]:
-        """What decides this run.
-
-        Raises:
-            CheckpointError: the folder holds no run.
-        """
-        try:
-            about = json.loads(self.about.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{self.root} is no run folder ({error}): make one with `transfer finetune`"
-            ) from error
-        return dict(about)
-
-    def claim(self, about: dict[str, object]) -> None:
-        """Begin a run here, or make sure that the one begun here is the same.
-
-        Raises:
-            ConfigError: the folder holds a run with other settings or data; the message names what differs.
-        """
-        self.root.mkdir(parents=True, exist_ok=True)
-        about = json.loads(json.dumps(about))
-        if self.about.is_file():
-            before = self.read_about()
-            names = sorted(name for name in before.keys() | about.keys() if before.get(name) != about.get(name))
-            if names:
-                raise ConfigError(
-                    f"{self.root} holds a run with another {', '.join(names)}: resume it with what it was begun with, "
-                    "or give another --out"
-                )
-            return
-        temporary = self.about.with_suffix(".part")
-        temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(self.about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +63,7 @@ def finetune(request: RunRequest, init: Path, report: Report) -> Path:
     weights = {term.name: term.weight for term in terms}
     folder.claim(_about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights})
     if not folder.source.is_file():
-        temporary = folder.source.with_suffix(".part")
-        shutil.copyfile(init, temporary)
-        temporary.replace(folder.source)
+        write_file(folder.source, init.read_bytes())
     generator = load_checkpoint(init).generator
     discriminator = checkpoint.discriminator
     if discriminator is None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from drfhq_tools.atomic import replacing
 from transfer.config import TrainConfig
 from transfer.errors import CheckpointError
 from transfer.networks.discriminator import Discriminator
@@ -59,9 +60,8 @@ class TrainState:
     def save(self, path: Path) -> None:
         """Write atomically."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        temporary = path.with_name(path.name + ".part")
-        torch.save(parts | {"images": self.images, "steps": self.steps}, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            torch.save(parts | {"images": self.images, "steps": self.steps}, temporary)
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.

@@ -1,0 +1,86 @@
+"""A training run as a folder, complete by itself: what lies where, and what decides the run.
+
+run.json              kind, settings, spec, data digest, landmark scheme, source hash
+source.safetensors    (fine-tuning) the generator it started from, the realistic one
+g_ema.safetensors     the averaged generator and the discriminator, as of the last snapshot
+state.pt              everything needed to resume, as of the last snapshot
+log.jsonl             mean losses between snapshots
+portraits.npy         the training pictures at the run's resolution (a cache)
+snapshots/            one picture a snapshot, named by thousands of images
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from drfhq_tools.atomic import write_file
+from transfer.errors import CheckpointError, ConfigError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what."""
+
+    root: Path
+
+    @property
+    def about(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def source(self) -> Path:
+        return self.root / "source.safetensors"
+
+    @property
+    def g_ema(self) -> Path:
+        return self.root / "g_ema.safetensors"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state.pt"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log.jsonl"
+
+    @property
+    def portraits(self) -> Path:
+        return self.root / "portraits.npy"
+
+    def snapshot(self, images: int) -> Path:
+        return self.root / "snapshots" / f"{images // 1000:06d}.png"
+
+    def read_about(self) -> dict[str, object]:
+        """What decides this run.
+
+        Raises:
+            CheckpointError: the folder holds no run.
+        """
+        try:
+            about = json.loads(self.about.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.root} is no run folder ({error}): make one with `transfer finetune`"
+            ) from error
+        return dict(about)
+
+    def claim(self, about: dict[str, object]) -> None:
+        """Begin a run here, or make sure that the one begun here is the same.
+
+        Raises:
+            ConfigError: the folder holds a run with other settings or data; the message names what differs.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        about = json.loads(json.dumps(about))
+        if self.about.is_file():
+            before = self.read_about()
+            names = sorted(name for name in before.keys() | about.keys() if before.get(name) != about.get(name))
+            if names:
+                raise ConfigError(
+                    f"{self.root} holds a run with another {', '.join(names)}: resume it with what it was begun with, "
+                    "or give another --out"
+                )
+            return
+        write_file(self.about, (json.dumps(about, indent=2, sort_keys=True) + "\n").encode())

@@ -19,7 +19,18 @@ import numpy.typing as npt
 
 from drfhq_tools.geometry import FloatArray, Quad, outside_fraction, source_to_unit, unit_to_source
 from drfhq_tools.records import Pixels
-from drfhq_tools.warp import CONSTANT, CUBIC, LINEAR, REFLECT_101, REPLICATE, oversampling, shrink, warp
+from drfhq_tools.warp import (
+    CONSTANT,
+    CUBIC,
+    LINEAR,
+    REFLECT_101,
+    REPLICATE,
+    halve,
+    oversampling,
+    resize_by_area,
+    shrink,
+    warp,
+)
 
 MaskArray = npt.NDArray[np.float32]
 
@@ -60,7 +71,7 @@ def align(pixels: Pixels, quad: Quad, size: int) -> Aligned:
     _check(quad, width, height)
     window = _window(pixels, quad, size)
     if window.pads is None:
-        out = warp(window.pixels, _crop_to_source(window.quad, size), (size, size), border=REPLICATE)
+        out = halve(warp(window.pixels, _crop_to_source(window.quad, 2 * size), (2 * size, 2 * size)))
     else:
         out = _faded(window, window.pads, size)
     return Aligned(out, outside_fraction(quad, width, height), size / quad.side_px)
@@ -83,12 +94,13 @@ def paste_back(picture: Pixels, crop: Pixels, quad: Quad, mask: MaskArray | None
     height, width = picture.shape[:2]
     _check(quad, width, height)
     weights = feather_mask(crop.shape[0]) if mask is None else mask
-    x0, y0, x1, y1 = _covering(quad, width, height)
+    sampled = _sampled(quad, crop.shape[0], width, height)
+    x0, y0, x1, y1 = _covering(sampled, width, height)
     extent = (x1 - x0, y1 - y0)
-    crop_map = _source_to_crop(quad, crop.shape[0], x0, y0)
+    crop_map = _source_to_crop(sampled, crop.shape[0], x0, y0)
     interpolation = CUBIC if oversampling(crop_map) == 1 else LINEAR
     face = warp(crop, crop_map, extent, border=REPLICATE, interpolation=interpolation)
-    alpha = warp(weights, _source_to_crop(quad, weights.shape[0], x0, y0), extent, border=CONSTANT)[..., None]
+    alpha = warp(weights, _source_to_crop(sampled, weights.shape[0], x0, y0), extent, border=CONSTANT)[..., None]
     out = picture.copy()
     region = out[y0:y1, x0:x1]
     blended = region + (face.astype(np.float32) - region) * alpha
@@ -125,25 +137,40 @@ def _source_to_crop(quad: Quad, size: int, x0: int, y0: int) -> FloatArray:
     return np.asarray(np.diag([size, size, 1.0]) @ source_to_unit(quad) @ origin)
 
 
+def _shrinking(quad: Quad, size: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
+    """FFHQ's shrink factor for a picture of ``width`` × ``height``, and the size the picture shrinks to."""
+    factor = max(1, math.floor(quad.side_px / size * 0.5))
+    return factor, (max(1, round(width / factor)), max(1, round(height / factor)))
+
+
+def _sampled(quad: Quad, size: int, width: int, height: int) -> Quad:
+    """The quad FFHQ samples: it divides the quad by the shrink factor and adds the half pixel only then, in a picture
+    whose size was rounded, so that a quad of over four times the output drifts by up to a quarter output pixel."""
+    factor, shrunk = _shrinking(quad, size, width, height)
+    stretch = np.array([width / shrunk[0], height / shrunk[1]])
+    return Quad((quad.corners / factor + 0.5) * stretch - 0.5)
+
+
 def _window(pixels: Pixels, quad: Quad, size: int) -> _Window:
     """Shrink and cut as FFHQ does; work stays bounded because the shrunk quad is under four times the output."""
-    factor = max(1, math.floor(quad.side_px / size * 0.5))
-    # FFHQ divides the quad by the factor and adds its half pixel afterwards, in the shrunk picture.
-    corners = quad.corners / factor
-    width, height = max(1, pixels.shape[1] // factor), max(1, pixels.shape[0] // factor)
+    height, width = pixels.shape[:2]
+    factor, shrunk = _shrinking(quad, size, width, height)
     border = max(round(BORDER_SHARE * quad.side_px / factor), 3)
-    low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
-    x0, y0 = (max(int(value) - border, 0) for value in low)
-    x1, y1 = min(int(high[0]) + border, width), min(int(high[1]) + border, height)
-    cut = shrink(pixels[y0 * factor : y1 * factor, x0 * factor : x1 * factor], factor)
-    overhang = (x0 - low[0], y0 - low[1], high[0] - x1, high[1] - y1)
-    pads = [max(int(value) + border, 0) for value in overhang]
-    moved = Quad(corners - (x0, y0))
-    if max(pads) <= border - 4:
-        return _Window(cut, moved, None)
-    least = round(PAD_SHARE * moved.side_px)
-    left, top, right, bottom = (max(pad, least) for pad in pads)
-    return _Window(cut, moved, (left, top, right, bottom))
+    corners = quad.corners / factor
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    start = np.maximum(low - border, 0)
+    stop = np.minimum(high + border, shrunk)
+    # The same window in the picture itself; rounded outwards, so its exact place is reckoned with below.
+    stretch = np.array([width, height]) / shrunk
+    first, last = np.floor(start * stretch).astype(int), np.ceil(stop * stretch).astype(int)
+    part = pixels[first[1] : last[1], first[0] : last[0]]
+    cut = part if factor == 1 else halve(resize_by_area(part, 2 * (stop - start)))
+    moved = (_sampled(quad, size, width, height).corners + 0.5 - first) * ((stop - start) / (last - first)) - 0.5
+    pads = np.maximum(np.concatenate([start - low, high - stop]) + border, 0)
+    if pads.max() <= border - 4:
+        return _Window(cut, Quad(moved), None)
+    left, top, right, bottom = np.maximum(pads, round(PAD_SHARE * quad.side_px / factor)).tolist()
+    return _Window(cut, Quad(moved), (left, top, right, bottom))
 
 
 def _faded(window: _Window, pads: tuple[int, int, int, int], size: int) -> Pixels:
@@ -151,7 +178,8 @@ def _faded(window: _Window, pads: tuple[int, int, int, int], size: int) -> Pixel
     margin = math.ceil(_BLUR_MARGIN * size / _BLUR_SCALE) * _BLUR_SCALE
     extent = math.ceil((size + 2 * margin) / _BLUR_SCALE) * _BLUR_SCALE
     matrix = _crop_to_source(window.quad, size, margin)
-    wide = warp(window.pixels, matrix, (extent, extent), border=REFLECT_101)
+    double = warp(window.pixels, matrix @ np.diag([0.5, 0.5, 1.0]), (2 * extent, 2 * extent), border=REFLECT_101)
+    wide = halve(double)
     inner = slice(margin, margin + size)
     sharp = wide[inner, inner].astype(np.float32)
     small = cv2.resize(wide, None, fx=1 / _BLUR_SCALE, fy=1 / _BLUR_SCALE, interpolation=cv2.INTER_AREA)

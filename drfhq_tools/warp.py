@@ -60,6 +60,33 @@ def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
     return np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
 
 
+def resize_by_area(pixels: npt.NDArray[np.uint8], size: npt.NDArray[np.int_]) -> npt.NDArray[np.uint8]:
+    """Area average to ``size`` = (width, height), any ratio."""
+    width, height = size.tolist()
+    if (width, height) == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def halve(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(2H, 2W, C) → (H, W, C) by the antialiased Lanczos filter of three lobes, the rim repeated."""
+    height, width = pixels.shape[:2]
+    # OpenCV has no stride: the whole is filtered and every second sample kept. Even taps: output i lies between
+    # samples 2i and 2i + 1.
+    filtered = cv2.sepFilter2D(pixels, -1, _LANCZOS, _LANCZOS, anchor=(5, 5), borderType=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(filtered[0:height:2, 0:width:2], dtype=np.uint8)
+
+
+def _lanczos_taps() -> FloatArray:
+    """sinc(x)·sinc(x/3) at the twelve samples of half an output pixel's spacing around an output pixel's centre."""
+    x = (np.arange(12) - 5.5) / 2
+    taps = np.sinc(x) * np.sinc(x / 3)
+    return np.asarray(taps / taps.sum())
+
+
+_LANCZOS: Final = _lanczos_taps()
+
+
 def _shift(offset: float) -> FloatArray:
     matrix = np.eye(3)
     matrix[:2, 2] = offset

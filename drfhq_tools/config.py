@@ -78,13 +78,17 @@ class BuildConfig:
     @property
     def pixels_digest(self) -> str:
         """Hash of what decides the pixels of a crop."""
-        chosen = {name: value for name, value in asdict(self).items() if name in _PIXEL_SETTINGS}
-        return settings_digest({"revision": PIXELS_REVISION, **chosen})
+        return settings_digest({"revision": PIXELS_REVISION, **self._settings(pixels=True)})
 
     @property
     def rules_digest(self) -> str:
         """Hash of what decides which faces stay, and in which split."""
-        return settings_digest({name: value for name, value in asdict(self).items() if name not in _PIXEL_SETTINGS})
+        return settings_digest(self._settings(pixels=False))
+
+    def _settings(self, *, pixels: bool) -> dict[str, object]:
+        """Those that decide pixels, or the others; 1 and 1.0 are one value."""
+        chosen = {name: value for name, value in asdict(self).items() if (name in _PIXEL_SETTINGS) == pixels}
+        return {name: value if isinstance(value, str) else float(value) for name, value in chosen.items()}
 
 
 def config_from(settings: Mapping[str, object]) -> BuildConfig:

@@ -23,7 +23,7 @@ class _ErrorsAsAdvice(click.Group):
             click.echo(f"drfhq: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("drfhq: interrupted; no data set was changed", err=True)
+            click.echo("drfhq: interrupted; nothing finished was changed", err=True)
             ctx.exit(1)
 
 

@@ -71,8 +71,9 @@ def build_command(
 
     given = {name: value for name, value in settings.items() if value is not None}
     config = config_from((read_toml(config_file) if config_file else {}) | given)
+    processes = (os.cpu_count() or 1) if workers is None else workers
     with _progress() as progress:
-        summary = build(raw, out, config, workers=workers or os.cpu_count() or 1, progress=_reporter(progress))
+        summary = build(raw, out, config, workers=processes, progress=_reporter(progress))
     _print(summary, out)
     if summary.failed_inputs:
         ctx.exit(3)
@@ -98,10 +99,11 @@ def _reporter(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 def _print(summary: BuildSummary, out: Path) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "count", title=str(out), title_justify="left")
+    table = Table("", "count", box=SIMPLE_HEAD)
     table.columns[1].justify = "right"
     table.add_row("pictures", str(summary.pictures))
     table.add_row("faces kept", str(summary.faces))
@@ -112,3 +114,4 @@ def _print(summary: BuildSummary, out: Path) -> None:
     if summary.unmapped_words:
         table.add_row("declared words without a class", str(summary.unmapped_words))
     Console().print(table)
+    click.echo(f"The data set is in {out}")

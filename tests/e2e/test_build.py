@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from raw_pictures import FACE, shifted
 
+from drfhq_tools.build import image_path
 from drfhq_tools.cli import main
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.hashing import sha256_file
@@ -40,6 +41,11 @@ def raw(tmp_path: Path) -> Path:
 
 def contents(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_images_are_numbered_as_in_ffhq() -> None:
+    numbers = {0: "00000/00000", 999: "00000/00999", 1000: "01000/01000", 123_456: "123000/123456"}
+    assert {number: image_path(number) for number in numbers} == {n: f"images/{p}.png" for n, p in numbers.items()}
 
 
 def test_layout_and_digests(raw: Path, tmp_path: Path) -> None:

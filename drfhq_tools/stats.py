@@ -38,13 +38,13 @@ class Stats:
         return evenness([self.counts[attribute].get(name, 0) for name in VOCABULARY[attribute]])
 
     def to_json(self) -> dict[str, object]:
-        """Plain values: faces, each attribute's counts, evenness, crossed and declared."""
+        """Plain values: faces, each attribute's counts, evenness, crossed (keys such as ``gender,race``) and declared."""
         return {
             "faces": self.faces,
             **{attribute: dict(self.counts[attribute]) for attribute in ATTRIBUTES},
             "evenness": {attribute: self.evenness(attribute) for attribute in ATTRIBUTES},
             "crossed": {
-                f"{one} × {other}": {name: dict(row) for name, row in table.items()}
+                f"{one},{other}": {name: dict(row) for name, row in table.items()}
                 for (one, other), table in self.crossed.items()
             },
             "declared": {attribute: dict(words) for attribute, words in self.declared.items()},

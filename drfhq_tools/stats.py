@@ -38,7 +38,7 @@ class Stats:
         return evenness([self.counts[attribute].get(name, 0) for name in VOCABULARY[attribute]])
 
     def to_json(self) -> dict[str, object]:
-        """Plain values: faces, each attribute's counts, evenness, crossed (keys such as ``gender,race``) and declared."""
+        """Plain values: faces, each attribute's counts, evenness, crossed (keys: ``gender,race`` …), declared."""
         return {
             "faces": self.faces,
             **{attribute: dict(self.counts[attribute]) for attribute in ATTRIBUTES},

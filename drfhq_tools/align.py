@@ -38,7 +38,6 @@ BORDER_SHARE: Final = 0.1  # FFHQ keeps this share of the side around the quad â
 PAD_SHARE: Final = 0.3  # â€¦ and pads at least by this one once it must pad
 BLUR_SHARE: Final = 0.02  # deviation of the blur
 _BLUR_MARGIN: Final = 4 * BLUR_SHARE  # the Gaussian is cut at four deviations
-_BLUR_SCALE: Final = 4
 _THUMBNAIL_PX: Final = 192  # side of the quad in the copy the median is taken of
 
 
@@ -175,15 +174,15 @@ def _window(pixels: Pixels, quad: Quad, size: int) -> _Window:
 
 def _faded(window: _Window, pads: tuple[int, int, int, int], size: int) -> Pixels:
     """Sample with reflection beyond the rim, blur towards it and fade to the median outside."""
-    margin = math.ceil(_BLUR_MARGIN * size / _BLUR_SCALE) * _BLUR_SCALE
-    extent = math.ceil((size + 2 * margin) / _BLUR_SCALE) * _BLUR_SCALE
+    scale = min(max(size // 128, 1), 4)  # a deviation of at least 2.5 px, where the Gaussian is still true
+    margin = math.ceil(_BLUR_MARGIN * size / scale) * scale
+    extent = math.ceil((size + 2 * margin) / scale) * scale
     matrix = _crop_to_source(window.quad, size, margin)
     double = warp(window.pixels, matrix @ np.diag([0.5, 0.5, 1.0]), (2 * extent, 2 * extent), border=REFLECT_101)
     wide = halve(double)
     inner = slice(margin, margin + size)
     sharp = wide[inner, inner].astype(np.float32)
-    small = cv2.resize(wide, None, fx=1 / _BLUR_SCALE, fy=1 / _BLUR_SCALE, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small.astype(np.float32), (0, 0), BLUR_SHARE * size / _BLUR_SCALE)
+    small = cv2.GaussianBlur(shrink(wide, scale).astype(np.float32), (0, 0), BLUR_SHARE * size / scale)
     blurred = cv2.resize(small, (extent, extent), interpolation=cv2.INTER_CUBIC)[inner, inner]
     height, width = window.pixels.shape[:2]
     centres = np.arange(size) + 0.5 + margin

@@ -1,26 +1,40 @@
 """68 iBUG landmarks of a face of known place, averaged so that the FFHQ quad repeats.
 
-dlib's predictor (Kazemi and Sullivan 2014) reads single pixels and answers in whole ones, and its answer moves with the
-box it starts from. So it is given a patch: the face cut from the full picture, antialiased and turned upright, at a
-fixed size; it runs from several boxes jittered around the given one and the answers are averaged.
+dlib's predictor (Kazemi and Sullivan 2014) reads single pixels, answers in whole ones, and its answer moves with the
+box it starts from. So it is given a patch: the face cut from the full picture, antialiased, at a fixed size. A first
+look from a few boxes places the face; the second starts from the box the detector usually gives such a face, upright,
+jittered in place and size, and is averaged. The result hardly depends on the box, the picture's size or its
+compression: 0.14 % of the quad's side on average, where the predictor used plainly moves by 0.6 %.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from drfhq_tools.detect.dlib_files import rectangle, shape_predictor
+from drfhq_tools.detect.dlib_files import Rectangle, rectangle, shape_predictor
 from drfhq_tools.geometry import IBUG68, FloatArray, Quad, ffhq_quad
 from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import REPLICATE, warp
 
 BOX_PX: Final = 256  # side of the face's box in the patch
 PATCH_PX: Final = 512
-_SHIFT: Final = 0.04  # of the box's side
-JITTERS: Final = tuple((dx * _SHIFT, dy * _SHIFT) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+# Where the HOG detector's box lies in the FFHQ quad, in shares of its side: medians over rendered and photo-like faces.
+BOX_SHARE: Final = 0.578
+BOX_DROP: Final = 0.104
+
+Jitter = tuple[float, float, float]  # right, down, as shares of the box's side, and its scale
+_STEP: Final = 0.04
+_CROSS: Final = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+_DIAGONALS: Final = ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
+FIRST_LOOK: Final[tuple[Jitter, ...]] = tuple((_STEP * x, _STEP * y, 1.0) for x, y in _CROSS)
+SECOND_LOOK: Final[tuple[Jitter, ...]] = tuple(
+    (_STEP * x, _STEP * y, scale) for x, y in _DIAGONALS for scale in (1 - 2 * _STEP, 1.0, 1 + 2 * _STEP)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +58,48 @@ class FaceBox:
         return matrix
 
 
-def predict(pixels: Pixels, box: FaceBox) -> FloatArray:
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """``points`` (68, 2) float64, pixel-index coordinates; ``spread`` as :func:`quad_spread` says."""
+
+    points: FloatArray
+    spread: float
+
+
+def find_landmarks(pixels: Pixels, box: FaceBox) -> Landmarks:
+    """The landmarks of the face in ``box`` of an (H, W, 3) picture.
+
+    Raises:
+        ValueError: the points span no quad.
+    """
+    first = predict(pixels, box, FIRST_LOOK).mean(axis=0)
+    sets = predict(pixels, usual_box(first), SECOND_LOOK)
+    return Landmarks(np.asarray(sets.mean(axis=0)), quad_spread(sets))
+
+
+def predict(pixels: Pixels, box: FaceBox, jitters: Sequence[Jitter]) -> FloatArray:
     """Landmarks (jitters, 68, 2) float64, pixel-index coordinates of the picture, one set a jittered box."""
     to_picture = box.to_picture()
     patch = warp(pixels, to_picture, (PATCH_PX, PATCH_PX), border=REPLICATE)
-    predictor = shape_predictor()
-    near = (PATCH_PX - BOX_PX) / 2
-    found = []
-    for dx, dy in JITTERS:
-        left, top = round(near + dx * BOX_PX), round(near + dy * BOX_PX)
-        shape = predictor(patch, rectangle(left, top, left + BOX_PX - 1, top + BOX_PX - 1))
-        found.append([(point.x, point.y) for point in shape.parts()])
-    points = np.array(found, dtype=np.float64) + 0.5
+    shapes = [shape_predictor()(patch, _jittered(jitter)) for jitter in jitters]
+    points = np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], dtype=np.float64) + 0.5
     return np.asarray(points @ to_picture[:2, :2].T + to_picture[:2, 2] - 0.5)
 
 
-def mean_landmarks(pixels: Pixels, box: FaceBox) -> FloatArray:
-    """(68, 2) landmarks, pixel-index coordinates: the mean over the jittered boxes."""
-    return np.asarray(predict(pixels, box).mean(axis=0))
+def usual_box(landmarks: FloatArray) -> FaceBox:
+    """The box HOG gives, in the mean, to a face with these (68, 2) landmarks, turned upright."""
+    quad = ffhq_quad(landmarks)
+    across = quad.corners[3] - quad.corners[0]
+    down = np.array([-across[1], across[0]])
+    x, y = quad.centre + BOX_DROP * down + 0.5
+    return FaceBox(float(x), float(y), BOX_SHARE * quad.side_px, math.atan2(across[1], across[0]))
 
 
 def quad_spread(sets: FloatArray) -> float:
-    """How far jittering the box moves the FFHQ quad: root mean square corner distance from the mean, over its side."""
+    """How far jittering the box moves the FFHQ quad: root mean square corner distance from the mean, over its side.
+
+    ``sets`` is (N, 68, 2). Some 0.003 where the predictor is sure of itself, above 0.02 where it is guessing.
+    """
     quads = np.stack([ffhq_quad(landmarks).corners for landmarks in sets])
     centre = quads.mean(axis=0)
     distance = np.sqrt(((quads - centre) ** 2).sum(axis=-1).mean())
@@ -73,14 +107,18 @@ def quad_spread(sets: FloatArray) -> float:
 
 
 def quad_repeatability(pixels: Pixels, detection: Detection) -> float:
-    """:func:`quad_spread` of a face found before, as a share of the quad's side: a few thousandths where the predictor
-    is sure of itself, several hundredths where it is guessing.
+    """:func:`quad_spread` of a face found before in ``pixels``.
 
     Raises:
         ValueError: the landmarks are not iBUG's 68.
     """
     if detection.scheme != IBUG68:
         raise ValueError(f"repeatability needs {IBUG68} landmarks, got {detection.scheme}")
-    x0, y0, x1, y1 = detection.box_xyxy
-    box = FaceBox((x0 + x1) / 2 + 0.5, (y0 + y1) / 2 + 0.5, max(x1 - x0, y1 - y0))
-    return quad_spread(predict(pixels, box))
+    return quad_spread(predict(pixels, usual_box(detection.landmarks), SECOND_LOOK))
+
+
+def _jittered(jitter: Jitter) -> Rectangle:
+    right, down, scale = jitter
+    half = BOX_PX * scale / 2
+    x, y = PATCH_PX / 2 + right * BOX_PX, PATCH_PX / 2 + down * BOX_PX
+    return rectangle(round(x - half), round(y - half), round(x + half) - 1, round(y + half) - 1)

@@ -26,9 +26,7 @@ def reference_quad(landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     return np.array([[c.real, c.imag] for c in (centre - x - y, centre - x + y, centre + x + y, centre + x - y)])
 
 
-def reference_crop(
-    pixels: npt.NDArray[np.uint8], quad: npt.NDArray[np.float64], size: int
-) -> npt.NDArray[np.uint8]:
+def reference_crop(pixels: npt.NDArray[np.uint8], quad: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.uint8]:
     """(size, size, 3) uint8 crop of (H, W, 3) ``pixels``; ``quad`` (4, 2) in pixel indices."""
     picture, quad = _shrunk(Image.fromarray(pixels), quad.copy(), size)
     side = float(np.hypot(*(quad[3] - quad[0])))
@@ -89,4 +87,4 @@ def _padded(
     blurred = ndimage.gaussian_filter(image, (side * 0.02, side * 0.02, 0))
     image += (blurred - image) * np.clip(3 * mask + 1, 0, 1)
     image += (np.median(image, axis=(0, 1)) - image) * np.clip(mask, 0, 1)
-    return Image.fromarray(np.uint8(np.clip(np.rint(image), 0, 255))), quad + (left, top)
+    return Image.fromarray(np.uint8(np.clip(np.rint(image), 0, 255))), quad + np.array([left, top])

@@ -15,15 +15,15 @@ class DetectorSettings:
 
     Attributes:
         min_face_px: faces whose box is narrower than this, in source pixels, need not be found.
-        max_side_px: longest side of the copy the detector looks at, whatever the picture's size.
+        max_work_px: area of the copy the detector looks at, in pixels, whatever the picture's size and shape.
     """
 
     min_face_px: int = 80
-    max_side_px: int = 1024
+    max_work_px: int = 1024 * 1024
 
     def __post_init__(self) -> None:
-        if self.min_face_px < 1 or self.max_side_px < 1:
-            raise UsageError("min_face_px and max_side_px must be positive")
+        if self.min_face_px < 1 or self.max_work_px < 1:
+            raise UsageError("min_face_px and max_work_px must be positive")
 
 
 class Detector(Protocol):

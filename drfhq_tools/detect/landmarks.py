@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,10 @@ PATCH_PX: Final = 512
 # Where the HOG detector's box lies in the FFHQ quad, in shares of its side: medians over rendered and photo-like faces.
 BOX_SHARE: Final = 0.578
 BOX_DROP: Final = 0.104
+
+SURE_SPREAD: Final = 0.012  # 19 upright faces in 20 lie below, every face fitted at the wrong tilt above
+FOUND_SPREAD: Final = 0.024  # a tilt tried on suspicion must explain the face this well
+TILT_DEG: Final = 35.0
 
 Jitter = tuple[float, float, float]  # right, down, as shares of the box's side, and its scale
 _STEP: Final = 0.04
@@ -69,9 +73,21 @@ class Landmarks:
 def find_landmarks(pixels: Pixels, box: FaceBox) -> Landmarks:
     """The landmarks of the face in ``box`` of an (H, W, 3) picture.
 
+    Where they scatter, the head may be tilted further than the predictor can follow (HOG answers to upright boxes up
+    to some 50°, the predictor to some 35°): boxes turned either way are tried, and taken if they scatter little.
+
     Raises:
         ValueError: the points span no quad.
     """
+    plain = _two_looks(pixels, box)
+    if plain.spread <= SURE_SPREAD:
+        return plain
+    turned = [replace(box, roll_rad=box.roll_rad + math.radians(degrees)) for degrees in (-TILT_DEG, TILT_DEG)]
+    best = min((_two_looks(pixels, other) for other in turned), key=lambda landmarks: landmarks.spread)
+    return best if best.spread <= FOUND_SPREAD else plain
+
+
+def _two_looks(pixels: Pixels, box: FaceBox) -> Landmarks:
     first = predict(pixels, box, FIRST_LOOK).mean(axis=0)
     sets = predict(pixels, usual_box(first), SECOND_LOOK)
     return Landmarks(np.asarray(sets.mean(axis=0)), quad_spread(sets))

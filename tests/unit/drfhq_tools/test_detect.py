@@ -1,0 +1,205 @@
+"""Detectors and landmarks on the shipped renders and on NASA's portrait of Eileen Collins (from scikit-image)."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from drfhq_tools.detect import DetectorSettings, dlib_files, make_detector, quad_repeatability
+from drfhq_tools.detect.dlib_chain import overlap, plausible, work_factor
+from drfhq_tools.detect.landmarks import FaceBox, find_landmarks, usual_box
+from drfhq_tools.errors import ModelFileError, UsageError
+from drfhq_tools.geometry import Quad, ffhq_quad
+from drfhq_tools.records import Detection, Pixels
+
+RENDERS = Path(__file__).parents[3] / "demo" / "renders"
+FACE: Pixels = np.ascontiguousarray(skimage.data.astronaut()[0:320, 64:384])  # type: ignore[no-untyped-call]
+
+
+def found(pixels: Pixels) -> list[Detection]:
+    return make_detector().detect(np.ascontiguousarray(pixels))
+
+
+def shift(here: Quad, there: Quad) -> float:
+    """Mean corner distance as a share of the side."""
+    return float(np.hypot(*(here.corners - there.corners).T).mean() / here.side_px)
+
+
+def scaled(quad: Quad, factor: float) -> Quad:
+    return Quad((quad.corners + 0.5) * factor - 0.5)
+
+
+def turned(pixels: Pixels, degrees: float) -> tuple[Pixels, np.ndarray]:
+    """The picture turned clockwise on screen about its centre, and the (2, 3) map of its pixel indices."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1.0)
+    return np.asarray(cv2.warpAffine(pixels, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)), matrix
+
+
+@pytest.fixture(scope="module")
+def face() -> Detection:
+    (only,) = found(FACE)
+    return only
+
+
+def test_an_unknown_detector_is_refused_with_the_choices() -> None:
+    with pytest.raises(UsageError, match=r"'haar'.*dlib"):
+        make_detector("haar")
+
+
+def test_one_face_is_found_where_it_is(face: Detection) -> None:
+    x0, y0, x1, y1 = face.box_xyxy
+    assert face.scheme == "ibug68"
+    assert face.detector == "dlib-hog"
+    assert face.landmarks.shape == (68, 2)
+    assert face.landmarks.dtype == np.float64
+    inner = face.landmarks[27:]
+    assert ((inner > [x0, y0]) & (inner < [x1, y1])).all()
+    # Eyes above nose above mouth above chin; the viewer's left eye on the left.
+    rows = [face.landmarks[part, 1].mean() for part in (slice(36, 48), slice(31, 36), slice(48, 68), slice(8, 9))]
+    assert rows == sorted(rows)
+    assert face.landmarks[36:42, 0].mean() < face.landmarks[42:48, 0].mean()
+
+
+def test_the_same_picture_gives_the_same_bits(face: Detection) -> None:
+    (again,) = found(FACE)
+    assert again.box_xyxy == face.box_xyxy
+    np.testing.assert_array_equal(again.landmarks, face.landmarks)
+
+
+def test_every_shipped_render_gives_one_face() -> None:
+    pictures = sorted(RENDERS.glob("*.jpg"))
+    assert pictures
+    assert {path.name: len(found(np.asarray(Image.open(path).convert("RGB")))) for path in pictures} == {
+        path.name: 1 for path in pictures
+    }
+
+
+def test_several_faces_are_all_found_and_ordered(face: Detection) -> None:
+    row = np.concatenate([FACE, FACE[:, ::-1], FACE], axis=1)
+    faces = found(row)
+    assert len(faces) == 3
+    assert [item.box_xyxy[:2] for item in faces] == sorted(item.box_xyxy[:2] for item in faces)
+    there = Quad(ffhq_quad(faces[2].landmarks).corners - (2 * FACE.shape[1], 0))
+    assert shift(ffhq_quad(face.landmarks), there) < 0.01
+
+
+@pytest.mark.parametrize("degrees", [-50, -40, 40, 50])
+def test_tilted_heads_are_found_and_mapped_back(face: Detection, degrees: float) -> None:
+    picture, matrix = turned(FACE, degrees)
+    (tilted,) = found(picture)
+    expected = face.landmarks @ matrix[:, :2].T + matrix[:, 2]
+    assert tilted.detector == ("dlib-hog-tilted" if abs(degrees) == 50 else "dlib-hog")
+    assert quad_repeatability(picture, tilted) < 0.012
+    assert shift(ffhq_quad(expected), ffhq_quad(tilted.landmarks)) < 0.02
+    x0, y0, x1, y1 = tilted.box_xyxy
+    np.testing.assert_allclose([(x0 + x1) / 2, (y0 + y1) / 2], expected.mean(axis=0), atol=0.25 * (x1 - x0))
+
+
+def test_the_cnn_finds_what_hog_misses() -> None:
+    """A fringe covers one eye."""
+    picture = Image.open(RENDERS / "mh_107_female_caucasian_young.jpg").convert("RGB")
+    (only,) = found(np.asarray(picture))
+    assert only.detector == "dlib-cnn"
+    assert 0.5 < ffhq_quad(only.landmarks).side_px / picture.width < 0.75
+
+
+def test_no_face_gives_none() -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    assert found(np.asarray(Image.fromarray(coarse).resize((300, 300), Image.Resampling.BICUBIC))) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (3000, 20), (64, 64)])
+def test_pictures_too_small_for_a_face_are_no_error(size: tuple[int, int]) -> None:
+    assert found(np.zeros((*size, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("factor", [2, 5])
+def test_a_larger_picture_gives_the_same_quad_scaled(face: Detection, factor: int) -> None:
+    """Each pixel repeated: a mapping that forgot half a pixel would move the quad by (factor − 1) / 2 pixels."""
+    large = FACE.repeat(factor, axis=0).repeat(factor, axis=1)
+    (only,) = found(large)
+    expected = scaled(ffhq_quad(face.landmarks), factor)
+    assert shift(expected, ffhq_quad(only.landmarks)) < 0.004
+
+
+def test_quads_repeat_over_size_and_compression() -> None:
+    moves = []
+    for path in sorted(RENDERS.glob("[A-Z]*.jpg"))[::4]:
+        picture = Image.open(path).convert("RGB")
+        (still,) = found(np.asarray(picture))
+        small = picture.resize((picture.width * 3 // 5, picture.height * 3 // 5), Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=60)
+        for variant in (small, Image.open(file)):
+            (moved,) = found(np.asarray(variant))
+            quad = scaled(ffhq_quad(moved.landmarks), picture.width / variant.width)
+            moves.append(shift(ffhq_quad(still.landmarks), quad))
+    assert np.mean(moves) < 0.003
+    assert np.max(moves) < 0.012
+
+
+def test_repeatability_is_small_for_a_face_and_large_for_none(face: Detection) -> None:
+    assert 0.0005 < quad_repeatability(FACE, face) < 0.01
+    nowhere = find_landmarks(FACE, FaceBox(60, 250, 90))
+    assert nowhere.spread > 0.02
+
+
+def test_repeatability_wants_68_points(face: Detection) -> None:
+    five = Detection(box_xyxy=face.box_xyxy, landmarks=face.landmarks[:5], scheme="five", score=1.0, detector="x")
+    with pytest.raises(ValueError, match="ibug68"):
+        quad_repeatability(FACE, five)
+
+
+def test_landmarks_hardly_depend_on_the_box(face: Detection) -> None:
+    quad = ffhq_quad(face.landmarks)
+    box = usual_box(face.landmarks)
+    for dx, dy, scale in ((0.1, 0, 1), (0, -0.1, 1), (0, 0, 0.85), (0, 0, 1.2)):
+        near = FaceBox(box.x + dx * box.side, box.y + dy * box.side, box.side * scale)
+        assert shift(quad, ffhq_quad(find_landmarks(FACE, near).points)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "min_face_px", "factor"),
+    [
+        (640, 640, 80, 1),
+        (640, 640, 79, 1),
+        (640, 640, 160, 2),
+        (1024, 1024, 80, 1),
+        (1025, 1025, 80, 2),
+        (8000, 300, 80, 2),
+    ],
+)
+def test_work_is_bounded(width: int, height: int, min_face_px: int, factor: int) -> None:
+    assert work_factor(width, height, DetectorSettings(min_face_px=min_face_px)) == factor
+
+
+def test_settings_must_make_sense() -> None:
+    with pytest.raises(UsageError, match="positive"):
+        DetectorSettings(min_face_px=0)
+
+
+def test_overlap_is_the_share_of_the_smaller_box() -> None:
+    large = FaceBox(50, 50, 40)
+    assert overlap(large, FaceBox(50, 50, 20)) == 1
+    assert overlap(large, FaceBox(70, 50, 20)) == pytest.approx(0.5)
+    assert overlap(large, FaceBox(90, 50, 20)) == 0
+
+
+def test_what_cannot_be_a_face_is_dropped(face: Detection) -> None:
+    box = usual_box(face.landmarks)
+    assert plausible(face.landmarks, box, 320, 320)
+    assert not plausible(face.landmarks, FaceBox(box.x, box.y, box.side * 3), 320, 320)
+    assert not plausible(face.landmarks - (250, 0), box, 320, 320)
+
+
+def test_missing_weights_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelFileError, match="reinstall"):
+        dlib_files.model_path("no_such_model.dat")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelFileError, match="pip install face_recognition_models"):
+        dlib_files.model_path("mmod_human_face_detector.dat")

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from drfhq_tools.align import align, paste_back
 from drfhq_tools.detect import make_detector
@@ -30,6 +29,8 @@ from transfer.networks.identity import IdentityNet, load_resnet
 from transfer.run_folder import RunFolder
 
 Pixels = npt.NDArray[np.uint8]
+BATCH = 8
+"""Faces inverted at once."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ class RenderedToReal:
         quads = [self._quad(detection) for detection in self.detector.detect(pixels)]
         if not quads:
             raise NoFaceError("no face was found: is one at least some 80 pixels wide and turned less than to profile?")
-        size = self.tuned.spec.resolution
-        faces = [self._face(align(pixels, quad, size).pixels, quad) for quad in quads]
+        faces = [
+            face for start in range(0, len(quads), BATCH) for face in self._faces(pixels, quads[start : start + BATCH])
+        ]
         composite = pixels
         for face in sorted(faces, key=lambda one: one.quad.side_px):
             composite = paste_back(composite, face.real, face.quad)
@@ -125,24 +127,22 @@ class RenderedToReal:
             )
         return ffhq_quad(detection.landmarks)
 
-    def _face(self, crop: Pixels, quad: Quad) -> Translation:
+    def _faces(self, pixels: Pixels, quads: list[Quad]) -> list[Translation]:
         began = time.perf_counter()
-        target = to_tensor(crop).to(self.device)
-        inversion = self.inverter(self.tuned, target)
+        crops = np.stack([align(pixels, quad, self.tuned.spec.resolution).pixels for quad in quads])
+        targets = to_tensor(crops).to(self.device)
+        inversion = self.inverter(self.tuned, targets)
         with torch.no_grad():
             real = self.source.synthesis(inversion.ws)
-            distance = identity_distance(self.identity.embed(real), self.identity.embed(target))[0]
-        return Translation(
-            quad=quad,
-            input=crop,
-            rendered=to_pixels(inversion.images)[0],
-            real=to_pixels(real)[0],
-            identity_distance=float(distance),
-            identity_similarity=float(identity_similarity(distance, self.identity.stranger_distance)),
-            reconstruction=_rms(inversion.images, target),
-            seconds=time.perf_counter() - began,
-        )
-
-
-def _rms(images: Tensor, targets: Tensor) -> float:
-    return float((images.clamp(-1, 1) - targets).square().mean().sqrt()) / 2.0
+            distances = identity_distance(self.identity.embed(real), self.identity.embed(targets))
+        similarities = identity_similarity(distances, self.identity.stranger_distance).tolist()
+        errors = (inversion.images.clamp(-1, 1) - targets).square().mean(dim=(1, 2, 3)).sqrt() / 2.0
+        seconds = (time.perf_counter() - began) / len(quads)
+        return [
+            Translation(quad, crop, rendered, realistic, distance, similarity, error, seconds)
+            for quad, crop, rendered, realistic, distance, similarity, error in zip(
+                *(quads, crops, to_pixels(inversion.images), to_pixels(real)),
+                *(distances.tolist(), similarities, errors.tolist()),
+                strict=True,
+            )
+        ]

@@ -130,6 +130,17 @@ def test_apply_goes_on_past_pictures_it_cannot_use(studio: Path, tmp_path: Path)
     assert (out / "a" / "face.png").is_file()
 
 
+def test_a_run_trained_on_other_landmarks_is_refused(studio: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(studio / "run", run)
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(about | {"landmark_scheme": "five"}), encoding="utf-8")
+    result = invoke(transfer, "apply", PORTRAIT, "--run", run, "--out", tmp_path / "out", "--steps", 2)
+    assert result.exit_code == 2
+    assert "'five'" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "advice"),
     [

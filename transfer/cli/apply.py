@@ -10,6 +10,7 @@ import click
 
 from drfhq_tools.errors import DrfhqError, UsageError
 from transfer.cli.options import PATH, say
+from transfer.errors import ConfigError
 
 if TYPE_CHECKING:
     from transfer.render2real import RenderedToReal
@@ -45,6 +46,8 @@ def apply(pictures: tuple[Path, ...], run: Path, out: Path, device: str, steps: 
     for picture, stem in jobs:
         try:
             click.echo(_translate(renderer, picture, out / stem))
+        except ConfigError:  # no picture would fare better
+            raise
         except (DrfhqError, OSError) as error:
             say(f"{picture}: {error}")
             failed += 1

@@ -21,5 +21,11 @@ class NonFiniteLossError(TransferError):
     """A loss term became NaN or infinite; the message names the term."""
 
 
+class StoppedError(TransferError):
+    """A run gave way to a request to stop, after saving itself."""
+
+    exit_code = 130
+
+
 class NoFaceError(TransferError):
     """A picture holds no face that can be aligned."""

@@ -6,7 +6,7 @@ g_ema.safetensors     the averaged generator and the discriminator, as of the la
 state.pt              everything needed to resume, as of the last snapshot
 log.jsonl             mean losses between snapshots
 portraits.npy         the training pictures at the run's resolution (a cache)
-snapshots/            one picture a snapshot, named by thousands of images
+snapshots/            one picture a snapshot, named by the images shown so far
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RunFolder:
         return self.root / "portraits.npy"
 
     def snapshot(self, images: int) -> Path:
-        return self.root / "snapshots" / f"{images // 1000:06d}.png"
+        return self.root / "snapshots" / f"{images:08d}.png"
 
     def read_about(self) -> dict[str, object]:
         """What decides this run.

@@ -1,7 +1,12 @@
 """The second half of the walk on shipped renders: fine-tune a (tiny, untrained) generator and translate portraits."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,11 +83,31 @@ def test_a_run_folder_is_complete_by_itself(studio: Path) -> None:
 def test_the_same_command_again_resumes_to_the_same_weights(studio: Path) -> None:
     """Stopped at 8 images and gone on to 16 is the run that went to 16 at once."""
     assert finetune(studio, kimg=0.008, out="twice").exit_code == 0
+    (studio / "twice" / "g_ema.safetensors").unlink()  # as if the process had died before it was written
     result = finetune(studio, kimg=0.016, out="twice")
     assert result.exit_code == 0
     assert "resuming" in result.stderr
     once, twice = (load_checkpoint(studio / name / "g_ema.safetensors").generator for name in ("run", "twice"))
     assert all(torch.equal(a, b) for a, b in zip(once.state_dict().values(), twice.state_dict().values(), strict=True))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal to one process needs POSIX")
+def test_a_run_asked_to_stop_saves_itself_and_goes_on_to_the_same_weights(studio: Path) -> None:
+    words = [*("finetune", "--data", studio / "data", "--init", studio / "source.safetensors", "--out", studio / "cut")]
+    words += [*("--kimg", "0.016", "--snapshot-kimg", "0.008", "--batch", "4", "--split", "all", "--device", "cpu")]
+    command = [sys.executable, "-c", "from transfer.cli import main; main()", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not (studio / "cut" / "snapshots" / "00000000.png").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        words_said = process.stderr.read()
+    assert process.returncode == 130, words_said
+    assert "the same command goes on from here" in words_said
+    assert finetune(studio, kimg=0.016, out="cut").exit_code == 0
+    whole, cut = (load_checkpoint(studio / name / "g_ema.safetensors").generator for name in ("run", "cut"))
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), cut.state_dict().values(), strict=True))
 
 
 def test_another_request_in_the_same_folder_is_refused(studio: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from transfer.cli.options import PATH, say, training_options, training_request
+from transfer.cli.options import PATH, console, training_options, training_request
 
 
 @click.command()
@@ -30,4 +30,5 @@ def finetune(
 
     given = {"identity": identity, "geometry": geometry, "colour": colour}
     weights = {name: weight for name, weight in given.items() if weight is not None}
-    click.echo(run(training_request(shared, freeze_mapping=True, weights=weights), init, say))
+    with console() as person:
+        click.echo(run(training_request(shared, freeze_mapping=True, weights=weights), init, person))

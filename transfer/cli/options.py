@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +14,7 @@ from transfer.config import AUGMENTATIONS, Schedule, TrainConfig
 from transfer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transfer.training.run import RunRequest
+    from transfer.training.run import Console, RunRequest
 
 Command = TypeVar("Command", bound=Callable[..., None])
 DEFAULTS = TrainConfig()
@@ -79,6 +81,27 @@ def training_request(
 def say(words: str) -> None:
     """Progress, on stderr."""
     click.echo(words, err=True)
+
+
+@contextmanager
+def console() -> Iterator[Console]:
+    """Progress on stderr; the first Ctrl-C or SIGTERM asks the run to save and stop, a second one ends it at once."""
+    from transfer.training.run import Console
+
+    asked: list[int] = []
+
+    def ask(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        say("stopping after this step; once more to stop at once")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield Console(say, lambda: bool(asked))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _number(options: dict[str, object], name: str) -> float:

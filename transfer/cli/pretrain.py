@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from transfer.cli.options import say, training_options, training_request
+from transfer.cli.options import console, training_options, training_request
 
 
 @click.command()
@@ -45,4 +45,5 @@ def pretrain(
         mapping_layers=mapping_layers,
         channels=widths or channels_for(resolution, base=channel_base, maximum=channel_max),
     )
-    click.echo(run(training_request(shared), spec, say))
+    with console() as person:
+        click.echo(run(training_request(shared), spec, person))

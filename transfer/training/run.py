@@ -16,7 +16,7 @@ from transfer import __version__
 from transfer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from transfer.config import Schedule, TrainConfig
 from transfer.data import load_portraits
-from transfer.errors import ConfigError
+from transfer.errors import ConfigError, StoppedError
 from transfer.losses.terms import consistency_terms
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
@@ -29,7 +29,13 @@ from transfer.training.sinks import LossLog, finetune_sheet, pretrain_sheet
 from transfer.training.state import TrainState
 from transfer.training.step import Source, Trainer
 
-Report = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Console:
+    """The person at the other end: ``say`` shows a line, ``stop_requested`` is asked between two steps."""
+
+    say: Callable[[str], None]
+    stop_requested: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +50,17 @@ class RunRequest:
     split: str = "train"
 
 
-def pretrain(request: RunRequest, spec: GeneratorSpec, report: Report) -> Path:
+def pretrain(request: RunRequest, spec: GeneratorSpec, console: Console) -> Path:
     """Train a generator from nothing; returns its checkpoint."""
     folder = RunFolder(request.out)
     folder.claim(_about("pretrain", request, spec))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(SampleRandom(request.config.seed).generator(Purpose.INIT, 0).integers(2**62)))
         generator, discriminator = Generator(spec), Discriminator(spec)
-    return _train(request, folder, generator, discriminator, None, report)
+    return _train(request, folder, generator, discriminator, None, console)
 
 
-def finetune(request: RunRequest, init: Path, report: Report) -> Path:
+def finetune(request: RunRequest, init: Path, console: Console) -> Path:
     """Tune the generator in ``init`` towards the data set while the same latent stays the same person."""
     folder = RunFolder(request.out)
     checkpoint = load_checkpoint(init)
@@ -67,11 +73,11 @@ def finetune(request: RunRequest, init: Path, report: Report) -> Path:
     generator = load_checkpoint(init).generator
     discriminator = checkpoint.discriminator
     if discriminator is None:
-        report(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
+        console.say(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
         discriminator = Discriminator(spec)
     embed = load_resnet().to(request.device).embed if weights.get("identity") else _no_identity
     source = Source(checkpoint.generator.to(request.device).eval().requires_grad_(False), embed, terms)
-    return _train(request, folder, generator, discriminator, source, report)
+    return _train(request, folder, generator, discriminator, source, console)
 
 
 def _train(
@@ -80,51 +86,46 @@ def _train(
     generator: Generator,
     discriminator: Discriminator,
     source: Source | None,
-    report: Report,
+    console: Console,
 ) -> Path:
     portraits = load_portraits(request.manifest, generator.spec.resolution, folder.portraits, request.split)
     state = TrainState.start(generator, discriminator, request.config, request.device)
+    trainer = Trainer(state, portraits, request.config, source)
     if folder.state.is_file():
         state.load(folder.state)
-        report(f"resuming {folder.root} at {state.kimg:.1f} kimg")
-    trainer = Trainer(state, portraits, request.config, source)
-    log = LossLog(folder.log, state.images)
-    if state.images == 0:
+        _export(trainer, folder)
+        console.say(f"resuming {folder.root} at {state.kimg:.1f} kimg")
+    else:
         _picture(trainer, folder)
-    try:
-        _loop(trainer, folder, request.schedule, log, report)
-    except KeyboardInterrupt:
-        _checkpoint(trainer, folder)
-        report(f"stopped at {state.kimg:.1f} kimg and saved; the same command goes on from here")
-        raise
+    _loop(trainer, folder, request.schedule, console)
     return folder.g_ema
 
 
-def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, log: LossLog, report: Report) -> None:
-    state, end = trainer.state, schedule.kimg * 1000
+def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Console) -> None:
+    """Step until the schedule's end; save at every snapshot, at the end, and before giving way to a request to stop."""
+    state, log = trainer.state, LossLog(folder.log, trainer.state.images)
     began, before = time.perf_counter(), state.images
-    while state.images < end:
+    while state.kimg < schedule.kimg:
+        snapshots = state.kimg // schedule.snapshot_kimg
         log.add(trainer.step())
-        crossed = state.images // (schedule.snapshot_kimg * 1000) > (state.images - trainer.config.batch) // (
-            schedule.snapshot_kimg * 1000
-        )
-        if not crossed and state.images < end:
+        stopping = console.stop_requested()
+        if not (stopping or state.kimg >= schedule.kimg or state.kimg // schedule.snapshot_kimg > snapshots):
             continue
         seconds = time.perf_counter() - began
         means = log.flush(state.images, seconds)
-        _checkpoint(trainer, folder)
+        state.save(folder.state)
+        _export(trainer, folder)
         _picture(trainer, folder)
-        pace = seconds / (state.images - before) * 1000
-        left = (end - state.images) / 1000 * pace
+        pace = seconds / (state.kimg - before / 1000)
+        left = (schedule.kimg - state.kimg) * pace / 60
         words = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        report(f"{state.kimg:8.2f} kimg  {pace:6.1f} s/kimg  {left / 60:5.1f} min left  {words}")
-    if not folder.g_ema.is_file():
-        _checkpoint(trainer, folder)
+        console.say(f"{state.kimg:8.2f} kimg  {pace:6.1f} s/kimg  {left:5.1f} min left  {words}")
+        if stopping and state.kimg < schedule.kimg:
+            raise StoppedError(f"stopped at {state.kimg:.2f} kimg and saved; the same command goes on from here")
 
 
-def _checkpoint(trainer: Trainer, folder: RunFolder) -> None:
-    """State first: should the process die between the two files, the resume makes the second anew."""
-    trainer.state.save(folder.state)
+def _export(trainer: Trainer, folder: RunFolder) -> None:
+    """Write what the run is for. Follows the state: should the process die in between, a resume does it first."""
     card = folder.read_about() | {"images": trainer.state.images}
     save_checkpoint(folder.g_ema, Checkpoint(trainer.state.g_ema, trainer.state.discriminator, card))
 

@@ -17,7 +17,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drfhq_tools.geometry import FloatArray, Quad, outside_fraction, source_to_unit, unit_to_source
+from drfhq_tools.geometry import (
+    BROWS,
+    JAW,
+    FloatArray,
+    Quad,
+    eye_and_mouth_means,
+    outside_fraction,
+    source_to_unit,
+    unit_to_source,
+)
 from drfhq_tools.records import Pixels
 from drfhq_tools.warp import (
     CONSTANT,
@@ -39,6 +48,8 @@ PAD_SHARE: Final = 0.3  # … and pads at least by this one once it must pad
 BLUR_SHARE: Final = 0.02  # deviation of the blur
 _BLUR_MARGIN: Final = 4 * BLUR_SHARE  # the Gaussian is cut at four deviations
 _THUMBNAIL_PX: Final = 192  # side of the quad in the copy the median is taken of
+FOREHEAD: Final = 0.5  # from the brows to the hairline, in distances from mouth to eyes
+FACE_EDGE: Final = 0.025  # deviation of the face mask's soft edge, as a share of the side
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,22 @@ def feather_mask(size: int) -> MaskArray:
     radius = (axis[:, None] ** 3 + axis[None, :] ** 3) ** (1 / 3)
     t = np.clip((1 - radius) / 0.3, 0.0, 1.0)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+
+def face_mask(landmarks: FloatArray, size: int) -> MaskArray:
+    """(size, size) float32 in [0, 1]: 1 over the face, from chin to hairline, with a soft edge; exactly 0 away from it.
+
+    ``landmarks`` (68, 2) iBUG in the crop's pixel-index coordinates (:func:`drfhq_tools.geometry.points_in_crop`).
+    Hair, ears and what stands behind the head stay the picture's own.
+    """
+    eye_left, eye_right, mouth = eye_and_mouth_means(landmarks)
+    up = (eye_left + eye_right) / 2 - mouth
+    outline = np.concatenate([landmarks[JAW], landmarks[BROWS], landmarks[BROWS] + FOREHEAD * up])
+    hull = cv2.convexHull(np.rint(outline).astype(np.int32))
+    inside = cv2.fillConvexPoly(np.zeros((size, size), dtype=np.float32), hull, 1.0)
+    edge = FACE_EDGE * size
+    inset = cv2.erode(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(edge) + 1,) * 2))
+    return np.asarray(cv2.GaussianBlur(inset, (0, 0), edge), dtype=np.float32)
 
 
 def paste_back(picture: Pixels, crop: Pixels, quad: Quad, mask: MaskArray | None = None) -> Pixels:

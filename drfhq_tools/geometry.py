@@ -23,6 +23,8 @@ IBUG68: Final = "ibug68"
 LEFT_EYE: Final = slice(36, 42)
 RIGHT_EYE: Final = slice(42, 48)
 MOUTH_CORNERS: Final = (48, 54)
+JAW: Final = slice(0, 17)
+BROWS: Final = slice(17, 27)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from drfhq_tools.align import align, paste_back
+from drfhq_tools.align import align, face_mask, paste_back
 from drfhq_tools.detect import make_detector
-from drfhq_tools.geometry import Quad, ffhq_quad
+from drfhq_tools.geometry import Quad, ffhq_quad, points_in_crop
 from drfhq_tools.records import Detection
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
@@ -31,6 +31,8 @@ from transfer.run_folder import RunFolder
 Pixels = npt.NDArray[np.uint8]
 BATCH = 8
 """Faces inverted at once."""
+MASK_PX = 512
+"""Side of the mask a face is pasted back through, whatever the generator's size."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,17 @@ class RenderedToReal:
             NoFaceError: none was found.
             ConfigError: the detector's landmarks are of another scheme than the training pictures'.
         """
-        quads = [self._quad(detection) for detection in self.detector.detect(pixels)]
-        if not quads:
+        detections = self.detector.detect(pixels)
+        if not detections:
             raise NoFaceError("no face was found: is one at least some 80 pixels wide and turned less than to profile?")
+        quads = [self._quad(detection) for detection in detections]
         faces = [
             face for start in range(0, len(quads), BATCH) for face in self._faces(pixels, quads[start : start + BATCH])
         ]
         composite = pixels
-        for face in sorted(faces, key=lambda one: one.quad.side_px):
-            composite = paste_back(composite, face.real, face.quad)
+        for detection, face in sorted(zip(detections, faces, strict=True), key=lambda pair: pair[1].quad.side_px):
+            mask = face_mask(points_in_crop(detection.landmarks, face.quad, MASK_PX), MASK_PX)
+            composite = paste_back(composite, face.real, face.quad, mask)
         return Scene(composite, tuple(faces))
 
     def _quad(self, detection: Detection) -> Quad:

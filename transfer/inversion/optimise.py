@@ -41,10 +41,10 @@ class OptimiseSettings:
     lr: float = 0.05
     """Adam's peak learning rate, in standard deviations of w."""
     identity: float = 0.5
-    """Weight of the squared identity distance in units of strangers' distance."""
-    prior: float = 0.01
+    """Weight of the squared Euclidean distance of identity embeddings."""
+    prior: float = 0.1
     """Weight of the latent's mean squared offset in standard deviations."""
-    spread: float = 0.02
+    spread: float = 0.2
     """Weight of the layers' mean squared distance to their own mean, in standard deviations."""
     seed: int = 0
     """Seed of the candidates."""

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 from reference_ffhq import reference_crop
 
-from drfhq_tools.align import align, feather_mask, paste_back
+from drfhq_tools.align import align, face_mask, feather_mask, paste_back
 from drfhq_tools.geometry import Quad, outside_fraction, points_in_crop
+from drfhq_tools.manifest import open_manifest
 from drfhq_tools.records import Pixels
 
+EXAMPLE = Path(__file__).parents[3] / "manifests" / "examples" / "tiny"
 RENDERS = Path(__file__).parents[3] / ".." / "shared" / "renders-large"
 
 
@@ -141,6 +143,19 @@ def test_a_quad_without_picture_is_refused(quad: Quad) -> None:
 def test_tiny_pictures_and_crops_work() -> None:
     for width, height in ((1, 1), (2, 7), (30, 1)):
         assert align(np.zeros((height, width, 3), np.uint8), turned(0, 0, 20, 10), 4).pixels.shape == (4, 4, 3)
+
+
+def test_face_mask_covers_the_features_and_leaves_hair_and_background() -> None:
+    face = next(iter(open_manifest(EXAMPLE).faces))
+    landmarks = points_in_crop(face.landmarks_xy, face.quad_corners, 256)
+    mask = face_mask(landmarks, 256)
+    assert (mask.shape, mask.dtype) == ((256, 256), np.float32)
+    x, y = np.rint(landmarks[27:68]).astype(int).T  # nose, eyes, mouth
+    assert mask[y, x].min() > 0.95
+    x, y = np.rint(landmarks[:17]).astype(int).T  # the jaw lies in the soft edge
+    assert mask[y, x].max() < 0.6
+    assert mask[:20].max() == mask[:, :20].max() == mask[:, -20:].max() == 0
+    assert mask[-1].max() < 1e-3
 
 
 def test_feather_mask_covers_the_face_and_dies_at_the_rim() -> None:

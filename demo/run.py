@@ -40,7 +40,7 @@ def main() -> None:
         if code:
             sys.exit(code)
     save_png(contact_sheet(), SHEET)
-    print(f"\nrendered portraits over their realistic versions: \n{SHEET}")
+    print(f"\nrendered portraits over their realistic versions, and the generators they went through:\n{SHEET}")
 
 
 def contact_sheet() -> Image.Image:

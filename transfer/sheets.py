@@ -17,7 +17,10 @@ LABEL_PX = 14
 
 
 def grid(rows: Sequence[Sequence[Pixels]], labels: Sequence[str] = (), *, zoom: int = 1) -> Image.Image:
-    """Rows of equal square pictures (S, S, 3) uint8 as one picture on dark ground; a label stands above its row."""
+    """Rows of equal square pictures (S, S, 3) uint8 as one picture on dark ground; a label stands above its row.
+
+    ``zoom`` enlarges smoothly, as a viewer would.
+    """
     side = rows[0][0].shape[0] * zoom
     top = LABEL_PX if labels else 0
     columns = max(len(row) for row in rows)
@@ -31,7 +34,7 @@ def grid(rows: Sequence[Sequence[Pixels]], labels: Sequence[str] = (), *, zoom: 
             draw.text((GAP_PX + 2, y), labels[i], fill=(220, 220, 220), font=ImageFont.load_default(LABEL_PX - 4))
         for j, pixels in enumerate(row):
             picture = Image.fromarray(np.ascontiguousarray(pixels))
-            sheet.paste(picture.resize((side, side), Image.Resampling.NEAREST), (GAP_PX + j * (side + GAP_PX), y + top))
+            sheet.paste(picture.resize((side, side), Image.Resampling.BICUBIC), (GAP_PX + j * (side + GAP_PX), y + top))
     return sheet
 
 

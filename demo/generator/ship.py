@@ -1,6 +1,6 @@
 """Store a pretraining run's generator and discriminator in half precision, as the demo ships them.
 
-    python demo/generator/ship.py RUN
+python demo/generator/ship.py RUN
 """
 
 from __future__ import annotations

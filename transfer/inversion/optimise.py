@@ -42,7 +42,7 @@ class OptimiseSettings:
     """Adam's peak learning rate, in standard deviations of w."""
     identity: float = 0.5
     """Weight of the squared Euclidean distance of identity embeddings."""
-    prior: float = 0.1
+    prior: float = 0.3
     """Weight of the latent's mean squared offset in standard deviations."""
     spread: float = 0.2
     """Weight of the layers' mean squared distance to their own mean, in standard deviations."""

@@ -9,7 +9,7 @@ from transfer.networks.generator import Generator
 from transfer.networks.spec import GeneratorSpec, channels_for
 
 
-@pytest.mark.parametrize("resolution", [32, 128])
+@pytest.mark.parametrize("resolution", [32, 128, 1024])
 def test_every_resolution_gives_its_images_and_logits(resolution: int) -> None:
     spec = GeneratorSpec(
         resolution=resolution, z_dim=8, w_dim=12, mapping_layers=2, channels=channels_for(resolution, maximum=8)

@@ -1,6 +1,7 @@
 """The whole walk on shipped pictures: build a data set, look at it, fine-tune, translate, and one picture of it all.
 
-Each step is a command anyone can type; it is printed before it runs. Run again, the fine-tuning goes on where it stopped.
+Each step is a command anyone can type; it is printed before it runs. Run again, the fine-tuning goes on where it
+stopped.
 """
 
 from __future__ import annotations

@@ -73,19 +73,6 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlignedFace:
-    """A cropped face: ``pixels`` (S, S, 3); ``pad_fraction`` is the share of the crop that lay outside the picture."""
-
-    face_id: str
-    source: SourceImage
-    detection: Detection
-    quad: Quad
-    pixels: Pixels
-    pad_fraction: float
-    scale: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one rule says of one face; the value is recorded, passed or not."""
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from drfhq_tools.atomic import replacing
+from drfhq_tools.errors import DecodeError
+from drfhq_tools.imageio import read_picture
 from drfhq_tools.manifest import Manifest
 from transfer.errors import ConfigError, TransferError
 
@@ -88,12 +90,6 @@ def load_portraits(manifest: Manifest, resolution: int, cache: Path, split: str 
 
 def _decode(path: Path) -> Pixels:
     try:
-        encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    except OSError as error:
-        raise TransferError(
-            f"cannot read {path} ({error.strerror}): the manifest names it; rebuild the data set"
-        ) from error
-    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if bgr is None:
-        raise TransferError(f"{path} is no readable picture: rebuild the data set")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return read_picture(path)
+    except DecodeError as error:
+        raise TransferError(f"cannot read {path} ({error}): the manifest names it; rebuild the data set") from error

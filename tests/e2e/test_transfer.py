@@ -91,6 +91,19 @@ def test_the_same_command_again_resumes_to_the_same_weights(studio: Path) -> Non
     assert all(torch.equal(a, b) for a, b in zip(once.state_dict().values(), twice.state_dict().values(), strict=True))
 
 
+def test_a_source_without_discriminator_gets_one_that_follows_from_the_seed(studio: Path, tmp_path: Path) -> None:
+    init = tmp_path / "generator.safetensors"
+    save_checkpoint(init, Checkpoint(load_checkpoint(studio / "source.safetensors").generator))
+    tuned = []
+    for name in ("one", "two"):
+        result = finetune(studio, "--init", init, "--out", tmp_path / name, kimg=0.004)
+        assert result.exit_code == 0, result.output
+        assert "holds no discriminator" in result.stderr
+        tuned.append(load_checkpoint(tmp_path / name / "g_ema.safetensors").discriminator)
+    first, second = (network.state_dict() for network in tuned if network is not None)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a signal to one process needs POSIX")
 def test_a_run_asked_to_stop_saves_itself_and_goes_on_to_the_same_weights(studio: Path) -> None:
     words = [*("finetune", "--data", studio / "data", "--init", studio / "source.safetensors", "--out", studio / "cut")]

@@ -114,7 +114,7 @@ class OptimiseInverter:
         """For each target the candidate whose 16² thumbnail is nearest: (N, w_dim)."""
         thumbnails = []
         for w in torch.split(candidates, 32):
-            images = generator.synthesis(w[:, None].expand(-1, generator.spec.num_ws, -1))
+            images = generator.synthesis(generator.broadcast(w))
             thumbnails.append(functional.adaptive_avg_pool2d(images, 16).flatten(1))
         wanted = functional.adaptive_avg_pool2d(targets, 16).flatten(1)
         return candidates[torch.cdist(wanted, torch.cat(thumbnails)).argmin(dim=1)]

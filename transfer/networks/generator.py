@@ -20,7 +20,10 @@ class Generator(nn.Module):
 
     def ws(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """One w for every layer: (N, num_ws, w_dim)."""
-        w = self.mapping.truncate(self.mapping(z), truncation)
+        return self.broadcast(self.mapping.truncate(self.mapping(z), truncation))
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """w (N, w_dim) given to every layer: (N, num_ws, w_dim)."""
         return w[:, None, :].expand(-1, self.spec.num_ws, -1)
 
     def forward(self, z: Tensor, truncation: float = 1.0, noise: Noise = "const") -> Tensor:

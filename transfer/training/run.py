@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +56,7 @@ def pretrain(request: RunRequest, spec: GeneratorSpec, console: Console) -> Path
     """Train a generator from nothing; returns its checkpoint."""
     folder = RunFolder(request.out)
     folder.claim(_about("pretrain", request, spec))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(SampleRandom(request.config.seed).generator(Purpose.INIT, 0).integers(2**62)))
+    with _seeded_initialisation(request.config.seed):
         generator, discriminator = Generator(spec), Discriminator(spec)
     return _train(request, folder, generator, discriminator, None, console)
 
@@ -70,14 +71,22 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
     folder.claim(_about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights})
     if not folder.source.is_file():
         write_file(folder.source, init.read_bytes())
-    generator = load_checkpoint(init).generator
-    discriminator = checkpoint.discriminator
+    generator, discriminator = copy.deepcopy(checkpoint.generator), checkpoint.discriminator
     if discriminator is None:
         console.say(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
-        discriminator = Discriminator(spec)
+        with _seeded_initialisation(request.config.seed):
+            discriminator = Discriminator(spec)
     embed = load_resnet().to(request.device).embed if weights.get("identity") else _no_identity
     source = Source(checkpoint.generator.to(request.device).eval().requires_grad_(False), embed, terms)
     return _train(request, folder, generator, discriminator, source, console)
+
+
+@contextmanager
+def _seeded_initialisation(seed: int) -> Iterator[None]:
+    """Fresh weights follow from the run's seed; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(SampleRandom(seed).generator(Purpose.INIT, 0).integers(2**62)))
+        yield
 
 
 def _train(

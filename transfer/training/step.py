@@ -54,7 +54,7 @@ class Trainer:
         indices = range(state.images, state.images + self.config.batch)
         z = self.random.normal(Purpose.LATENT, indices, state.generator.spec.z_dim).to(self.device)
         w = state.generator.mapping(z)
-        ws = w[:, None, :].expand(-1, state.generator.spec.num_ws, -1)
+        ws = state.generator.broadcast(w)
         noise = [maps.to(self.device) for maps in self.random.noise(Purpose.NOISE, indices, self.noise_sides)]
         fake = state.generator.synthesis(ws, noise)
         losses = self._discriminator_half(indices, fake.detach()) | self._generator_half(indices, ws, noise, fake)

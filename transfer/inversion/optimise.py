@@ -76,7 +76,7 @@ class WSpace:
 
 
 class OptimiseInverter:
-    """Deterministic: the same portrait gives the same latent whatever batch it comes in."""
+    """Draws nothing at random but its seeded candidates. Rounding still differs between batches, machines and runs."""
 
     def __init__(
         self, settings: OptimiseSettings | None = None, embed: Callable[[Tensor], Tensor] | None = None

@@ -19,10 +19,10 @@ from drfhq_tools import __version__
 from drfhq_tools.align import align
 from drfhq_tools.atomic import write_file
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.detect import make_detector, quad_repeatability
+from drfhq_tools.detect import make_detector
 from drfhq_tools.errors import DecodeError, DrfhqError
 from drfhq_tools.filters import judge, reject_for
-from drfhq_tools.geometry import Quad, ffhq_quad
+from drfhq_tools.geometry import Quad
 from drfhq_tools.hashing import face_id, phash, sha256_bytes, sha256_file
 from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
 from drfhq_tools.labels.declared import DeclaredLabeler
@@ -146,7 +146,7 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
 
 def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_faces: int) -> _Kept | Reject:
     source, config = task.found.source, task.config
-    quad = ffhq_quad(detection.landmarks)
+    quad = detection.quad
     aligned = align(pixels, quad, config.size)
     quality = measure(aligned.pixels, detection.landmarks, quad, (pixels.shape[1], pixels.shape[0]))
     measures = FaceMeasures(pad_fraction=aligned.pad_fraction, **asdict(quality))
@@ -171,7 +171,7 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
         source_width_px=pixels.shape[1],
         source_height_px=pixels.shape[0],
         face_index=index,
-        quad_repeatability=quad_repeatability(pixels, detection),
+        quad_repeatability=detection.repeatability,
         phash=phash(aligned.pixels),
         duplicate_group="",
         split="",

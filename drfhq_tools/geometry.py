@@ -83,6 +83,17 @@ def ffhq_quad(landmarks: FloatArray) -> Quad:
     return Quad(np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y]))
 
 
+def quad_from(landmarks: FloatArray, scheme: str) -> Quad:
+    """The crop quad of landmarks of a ``scheme``.
+
+    Raises:
+        ValueError: no way from this scheme to FFHQ's quad is known, or the landmarks span none.
+    """
+    if scheme != IBUG68:
+        raise ValueError(f"no quad is known for landmarks of scheme {scheme!r}")
+    return ffhq_quad(landmarks)
+
+
 def unit_to_source(quad: Quad) -> FloatArray:
     """(3, 3) affine from the unit square (u right, v down, in [0, 1]) to *continuous* source coordinates (+0.5)."""
     north_west, south_west, _, north_east = quad.corners + 0.5

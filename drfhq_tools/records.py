@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from drfhq_tools.geometry import FloatArray, Quad
+from drfhq_tools.geometry import FloatArray, Quad, quad_from
 
 Pixels = npt.NDArray[np.uint8]
 MAX_AGE_YEARS: Final = 130.0
@@ -63,13 +63,22 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """One face. ``box_xyxy`` (x0, y0, x1, y1) and ``landmarks`` (N, 2) float64 in pixels of the upright picture."""
+    """One face. ``box_xyxy`` (x0, y0, x1, y1) and ``landmarks`` (N, 2) float64 in pixels of the upright picture.
+
+    ``repeatability`` is how far the quad moves when the face is found again, as a share of its side; None where unknown.
+    """
 
     box_xyxy: tuple[float, float, float, float]
     landmarks: FloatArray
     scheme: str
     score: float
     detector: str
+    repeatability: float | None = None
+
+    @property
+    def quad(self) -> Quad:
+        """The square FFHQ crops for these landmarks."""
+        return quad_from(self.landmarks, self.scheme)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

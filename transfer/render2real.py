@@ -16,7 +16,7 @@ import torch
 
 from drfhq_tools.align import align, face_mask, paste_back
 from drfhq_tools.detect import make_detector
-from drfhq_tools.geometry import Quad, ffhq_quad, points_in_crop
+from drfhq_tools.geometry import Quad, points_in_crop
 from drfhq_tools.records import Detection
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
@@ -129,7 +129,7 @@ class RenderedToReal:
                 f"the run was trained on faces aligned by {self.landmark_scheme!r} landmarks, detector "
                 f"{detection.detector!r} gives {detection.scheme!r}: crops would differ; use the data set's detector"
             )
-        return ffhq_quad(detection.landmarks)
+        return detection.quad
 
     def _faces(self, pixels: Pixels, quads: list[Quad]) -> list[Translation]:
         began = time.perf_counter()

@@ -8,10 +8,9 @@ from typing import Final
 
 from drfhq_tools.detect.base import Detector, DetectorSettings
 from drfhq_tools.detect.dlib_chain import DlibChain
-from drfhq_tools.detect.landmarks import quad_repeatability
 from drfhq_tools.errors import UsageError
 
-__all__ = ["DETECTORS", "Detector", "DetectorSettings", "make_detector", "quad_repeatability"]
+__all__ = ["DETECTORS", "Detector", "DetectorSettings", "make_detector"]
 
 DETECTORS: Final[Mapping[str, Callable[[DetectorSettings], Detector]]] = MappingProxyType({"dlib": DlibChain})
 

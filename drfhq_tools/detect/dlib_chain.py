@@ -16,7 +16,7 @@ import numpy as np
 
 from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.dlib_files import Grey, Rectangle, hog, mmod
-from drfhq_tools.detect.landmarks import FaceBox, find_landmarks
+from drfhq_tools.detect.landmarks import FaceBox, Landmarks, find_landmarks
 from drfhq_tools.geometry import IBUG68, FloatArray, ffhq_quad
 from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import CONSTANT, shrink, warp
@@ -127,19 +127,20 @@ def _faces(pixels: Pixels, hits: list[_Hit]) -> list[Detection]:
             continue
         doubtful = hit.score < SURE_SCORE and landmarks.spread > DOUBTFUL_SPREAD
         if not doubtful and plausible(landmarks.points, hit.box, pixels.shape[1], pixels.shape[0]):
-            faces.append(_detection(hit, landmarks.points))
+            faces.append(_detection(hit, landmarks))
     return sorted(faces, key=lambda face: face.box_xyxy[:2])
 
 
-def _detection(hit: _Hit, landmarks: FloatArray) -> Detection:
+def _detection(hit: _Hit, landmarks: Landmarks) -> Detection:
     half = hit.box.side / 2
     x, y = hit.box.x - 0.5, hit.box.y - 0.5
     return Detection(
         box_xyxy=(x - half, y - half, x + half, y + half),
-        landmarks=landmarks,
+        landmarks=landmarks.points,
         scheme=IBUG68,
         score=float(hit.score),
         detector=hit.detector,
+        repeatability=landmarks.spread,
     )
 
 

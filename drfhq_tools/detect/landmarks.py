@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from drfhq_tools.detect.dlib_files import Rectangle, rectangle, shape_predictor
-from drfhq_tools.geometry import IBUG68, FloatArray, Quad, ffhq_quad
-from drfhq_tools.records import Detection, Pixels
+from drfhq_tools.geometry import FloatArray, Quad, ffhq_quad
+from drfhq_tools.records import Pixels
 from drfhq_tools.warp import REPLICATE, warp
 
 BOX_PX: Final = 256  # side of the face's box in the patch
@@ -121,17 +121,6 @@ def quad_spread(sets: FloatArray) -> float:
     centre = quads.mean(axis=0)
     distance = np.sqrt(((quads - centre) ** 2).sum(axis=-1).mean())
     return float(distance / Quad(centre).side_px)
-
-
-def quad_repeatability(pixels: Pixels, detection: Detection) -> float:
-    """:func:`quad_spread` of a face found before in ``pixels``.
-
-    Raises:
-        ValueError: the landmarks are not iBUG's 68.
-    """
-    if detection.scheme != IBUG68:
-        raise ValueError(f"repeatability needs {IBUG68} landmarks, got {detection.scheme}")
-    return quad_spread(predict(pixels, usual_box(detection.landmarks), SECOND_LOOK))
 
 
 def _jittered(jitter: Jitter) -> Rectangle:

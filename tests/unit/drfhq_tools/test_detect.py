@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from drfhq_tools.detect import DetectorSettings, dlib_files, make_detector, quad_repeatability
+from drfhq_tools.detect import DetectorSettings, dlib_files, make_detector
 from drfhq_tools.detect.dlib_chain import overlap, plausible, work_factor
 from drfhq_tools.detect.landmarks import FaceBox, find_landmarks, usual_box
 from drfhq_tools.errors import ModelFileError, UsageError
@@ -94,7 +94,8 @@ def test_tilted_heads_are_found_and_mapped_back(face: Detection, degrees: float)
     (tilted,) = found(picture)
     expected = face.landmarks @ matrix[:, :2].T + matrix[:, 2]
     assert tilted.detector == ("dlib-hog-tilted" if abs(degrees) == 50 else "dlib-hog")
-    assert quad_repeatability(picture, tilted) < 0.012
+    assert tilted.repeatability is not None
+    assert tilted.repeatability < 0.012
     assert shift(ffhq_quad(expected), ffhq_quad(tilted.landmarks)) < 0.02
     x0, y0, x1, y1 = tilted.box_xyxy
     np.testing.assert_allclose([(x0 + x1) / 2, (y0 + y1) / 2], expected.mean(axis=0), atol=0.25 * (x1 - x0))
@@ -144,15 +145,16 @@ def test_quads_repeat_over_size_and_compression() -> None:
 
 
 def test_repeatability_is_small_for_a_face_and_large_for_none(face: Detection) -> None:
-    assert 0.0005 < quad_repeatability(FACE, face) < 0.01
+    assert face.repeatability is not None
+    assert 0.0005 < face.repeatability < 0.01
     nowhere = find_landmarks(FACE, FaceBox(60, 250, 90))
     assert nowhere.spread > 0.02
 
 
-def test_repeatability_wants_68_points(face: Detection) -> None:
+def test_a_scheme_without_a_known_quad_is_refused(face: Detection) -> None:
     five = Detection(box_xyxy=face.box_xyxy, landmarks=face.landmarks[:5], scheme="five", score=1.0, detector="x")
-    with pytest.raises(ValueError, match="ibug68"):
-        quad_repeatability(FACE, five)
+    with pytest.raises(ValueError, match="five"):
+        _ = five.quad
 
 
 def test_landmarks_hardly_depend_on_the_box(face: Detection) -> None:

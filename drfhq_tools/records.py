@@ -65,7 +65,7 @@ class SourceImage:
 class Detection:
     """One face. ``box_xyxy`` (x0, y0, x1, y1) and ``landmarks`` (N, 2) float64 in pixels of the upright picture.
 
-    ``repeatability`` is how far the quad moves when the face is found again, as a share of its side; None where unknown.
+    ``repeatability`` is how far the quad moves when the face is found again, as a share of its side, or None.
     """
 
     box_xyxy: tuple[float, float, float, float]

@@ -16,8 +16,9 @@ import numpy as np
 
 from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.dlib_files import Grey, Rectangle, hog, mmod
-from drfhq_tools.detect.landmarks import FaceBox, Landmarks, find_landmarks
-from drfhq_tools.geometry import IBUG68, FloatArray, ffhq_quad
+from drfhq_tools.detect.hits import Hit, faces_of
+from drfhq_tools.detect.landmarks import FaceBox
+from drfhq_tools.geometry import FloatArray
 from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import CONSTANT, shrink, warp
 
@@ -25,17 +26,6 @@ HOG_FACE_PX: Final = 80  # dlib's HOG window
 TILT_DEG: Final = 30.0
 CNN_MAX_PX: Final = 400 * 400  # the CNN costs some 7 µs a pixel …
 CNN_MIN_SIDE_PX: Final = 40  # … and fails on slivers, which hold no face
-OVERLAP: Final = 0.5  # of the smaller box; more is the same face
-# What is no face scatters the landmarks: of 261 faces 1 in 100 has a spread above 0.018, of 45 false hits 19 in 20.
-SURE_SCORE: Final = 0.5
-DOUBTFUL_SPREAD: Final = 0.04
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    box: FaceBox
-    score: float
-    detector: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +41,10 @@ class DlibChain:
         small = shrink(pixels, factor)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         for stage in (_upright, _tilted):
-            faces = _faces(pixels, stage(grey, factor))
+            faces = faces_of(pixels, stage(grey, factor))
             if faces:
                 return faces
-        return _faces(pixels, _by_cnn(small, factor))
+        return faces_of(pixels, find_by_cnn(small, factor))
 
 
 def work_factor(width: int, height: int, settings: DetectorSettings) -> int:
@@ -68,15 +58,15 @@ def _bounding_factor(width: int, height: int, pixels: int) -> int:
     return math.ceil(math.sqrt(width * height / pixels))
 
 
-def _upright(grey: Grey, factor: int) -> list[_Hit]:
+def _upright(grey: Grey, factor: int) -> list[Hit]:
     rects, scores, _ = hog().run(grey, 0, 0.0)
     return [
-        _Hit(_face_box(rect, np.diag([factor, factor, 1.0])), score, "dlib-hog")
+        Hit(_face_box(rect, np.diag([factor, factor, 1.0])), score, "dlib-hog")
         for rect, score in zip(rects, scores, strict=True)
     ]
 
 
-def _tilted(grey: Grey, factor: int) -> list[_Hit]:
+def _tilted(grey: Grey, factor: int) -> list[Hit]:
     hits = []
     for degrees in (-TILT_DEG, TILT_DEG):
         to_grey, size = _turn(grey.shape[1], grey.shape[0], math.radians(degrees))
@@ -84,19 +74,20 @@ def _tilted(grey: Grey, factor: int) -> list[_Hit]:
         rects, scores, _ = hog().run(turned, 0, 0.0)
         to_picture = np.diag([factor, factor, 1.0]) @ to_grey
         hits += [
-            _Hit(_face_box(rect, to_picture), score, "dlib-hog-tilted")
+            Hit(_face_box(rect, to_picture), score, "dlib-hog-tilted")
             for rect, score in zip(rects, scores, strict=True)
         ]
     return hits
 
 
-def _by_cnn(small: Pixels, factor: int) -> list[_Hit]:
+def find_by_cnn(small: Pixels, factor: int) -> list[Hit]:
+    """dlib's CNN on a bounded copy of ``small``, itself the picture shrunk by ``factor``."""
     more = max(1, _bounding_factor(small.shape[1], small.shape[0], CNN_MAX_PX))
     smaller = np.ascontiguousarray(shrink(small, more))
     if min(smaller.shape[:2]) < CNN_MIN_SIDE_PX:
         return []
     to_picture = np.diag([factor * more, factor * more, 1.0])
-    return [_Hit(_face_box(hit.rect, to_picture), hit.confidence, "dlib-cnn") for hit in mmod()(smaller, 0)]
+    return [Hit(_face_box(hit.rect, to_picture), hit.confidence, "dlib-cnn") for hit in mmod()(smaller, 0)]
 
 
 def _turn(width: int, height: int, radians: float) -> tuple[FloatArray, tuple[int, int]]:
@@ -115,55 +106,3 @@ def _face_box(rect: Rectangle, to_picture: FloatArray) -> FaceBox:
     scale = math.hypot(to_picture[0, 0], to_picture[1, 0])
     roll = math.atan2(to_picture[1, 0], to_picture[0, 0])
     return FaceBox(float(x), float(y), scale * max(right - left, bottom - top), roll)
-
-
-def _faces(pixels: Pixels, hits: list[_Hit]) -> list[Detection]:
-    """Landmarks for each distinct hit; those that are no face are dropped."""
-    faces = []
-    for hit in _distinct(hits):
-        try:
-            landmarks = find_landmarks(pixels, hit.box)
-        except ValueError:
-            continue
-        doubtful = hit.score < SURE_SCORE and landmarks.spread > DOUBTFUL_SPREAD
-        if not doubtful and plausible(landmarks.points, hit.box, pixels.shape[1], pixels.shape[0]):
-            faces.append(_detection(hit, landmarks))
-    return sorted(faces, key=lambda face: face.box_xyxy[:2])
-
-
-def _detection(hit: _Hit, landmarks: Landmarks) -> Detection:
-    half = hit.box.side / 2
-    x, y = hit.box.x - 0.5, hit.box.y - 0.5
-    return Detection(
-        box_xyxy=(x - half, y - half, x + half, y + half),
-        landmarks=landmarks.points,
-        scheme=IBUG68,
-        score=float(hit.score),
-        detector=hit.detector,
-        repeatability=landmarks.spread,
-    )
-
-
-def _distinct(hits: list[_Hit]) -> list[_Hit]:
-    """The best-scored hit of each face."""
-    kept: list[_Hit] = []
-    for hit in sorted(hits, key=lambda hit: (-hit.score, hit.box.x, hit.box.y)):
-        if all(overlap(hit.box, other.box) < OVERLAP for other in kept):
-            kept.append(hit)
-    return kept
-
-
-def overlap(a: FaceBox, b: FaceBox) -> float:
-    """Common area of two boxes, roll ignored, as a share of the smaller."""
-    reach = (a.side + b.side) / 2
-    width = min(reach - abs(a.x - b.x), a.side, b.side)
-    height = min(reach - abs(a.y - b.y), a.side, b.side)
-    return max(width, 0.0) * max(height, 0.0) / min(a.side, b.side) ** 2
-
-
-def plausible(landmarks: FloatArray, box: FaceBox, width: int, height: int) -> bool:
-    """Whether landmarks can be those of a face: of the size of its box, and most of them within the picture."""
-    side = ffhq_quad(landmarks).side_px
-    x, y = landmarks[:, 0], landmarks[:, 1]
-    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    return bool(0.8 < side / box.side < 4.0 and inside.mean() > 0.6)

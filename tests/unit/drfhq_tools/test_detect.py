@@ -10,7 +10,8 @@ import skimage.data
 from PIL import Image
 
 from drfhq_tools.detect import DetectorSettings, dlib_files, make_detector
-from drfhq_tools.detect.dlib_chain import overlap, plausible, work_factor
+from drfhq_tools.detect.dlib_chain import work_factor
+from drfhq_tools.detect.hits import overlap, plausible
 from drfhq_tools.detect.landmarks import FaceBox, find_landmarks, usual_box
 from drfhq_tools.errors import ModelFileError, UsageError
 from drfhq_tools.geometry import Quad, ffhq_quad

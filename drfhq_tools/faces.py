@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import numpy as np
 
 from drfhq_tools import __version__
 from drfhq_tools.align import align
@@ -22,7 +21,6 @@ from drfhq_tools.config import BuildConfig
 from drfhq_tools.detect import make_detector
 from drfhq_tools.errors import DecodeError, DrfhqError
 from drfhq_tools.filters import judge, reject_for
-from drfhq_tools.geometry import Quad
 from drfhq_tools.hashing import face_id, phash, sha256_bytes, sha256_file
 from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
 from drfhq_tools.labels.declared import DeclaredLabeler
@@ -32,6 +30,7 @@ from drfhq_tools.records import (
     Detection,
     FaceMeasures,
     FaceRecord,
+    FoundFace,
     LabelScores,
     Pixels,
     Reject,
@@ -150,15 +149,16 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
     aligned = align(pixels, quad, config.size)
     quality = measure(aligned.pixels, detection.landmarks, quad, (pixels.shape[1], pixels.shape[0]))
     measures = FaceMeasures(pad_fraction=aligned.pad_fraction, **asdict(quality))
+    found = FoundFace.of(detection, source_sha256=source.sha256, num_faces=num_faces)
     reject = reject_for(judge(measures, config), source.path, index, measures)
     if reject is not None:
-        return reject
+        return replace(reject, found=found)
     png = encode_png(aligned.pixels)
     labels = tuple(label for labeler in _LABELERS for label in labeler.label(source, num_faces, aligned.pixels))
     name = face_id(source.sha256, index)
     values: dict[str, Any] = {
         **_origin(source, num_faces),
-        **_place(detection, quad),
+        **asdict(found),
         **asdict(measures),
         **_attributes(labels),
     }
@@ -171,7 +171,6 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
         source_width_px=pixels.shape[1],
         source_height_px=pixels.shape[0],
         face_index=index,
-        quad_repeatability=detection.repeatability,
         phash=phash(aligned.pixels),
         duplicate_group="",
         split="",
@@ -192,21 +191,8 @@ def _origin(source: SourceImage, num_faces: int) -> dict[str, object]:
     return {
         "source_path": source.path,
         "source_paths": source.paths,
-        "source_sha256": source.sha256,
-        "num_faces": num_faces,
         **asdict(source.provenance),
         **person,
-    }
-
-
-def _place(detection: Detection, quad: Quad) -> dict[str, object]:
-    return {
-        "box": tuple(float(value) for value in detection.box_xyxy),
-        "detection_score": float(detection.score),
-        "detector": detection.detector,
-        "landmarks": tuple(np.asarray(detection.landmarks, dtype=np.float64).reshape(-1).tolist()),
-        "landmark_scheme": detection.scheme,
-        "quad": tuple(quad.to_row()),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -154,8 +154,52 @@ class FaceMeasures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFace:
+    """Where a face was found, kept or rejected, in the manifest's columns: enough to align it without looking again."""
+
+    source_sha256: str
+    num_faces: int
+    box: tuple[float, ...]
+    detection_score: float
+    detector: str
+    landmarks: tuple[float, ...]
+    landmark_scheme: str
+    quad: tuple[float, ...]
+    quad_repeatability: float | None
+
+    @classmethod
+    def of(cls, detection: Detection, *, source_sha256: str, num_faces: int) -> FoundFace:
+        """The columns of a detection, one of ``num_faces`` in its picture."""
+        return cls(
+            source_sha256=source_sha256,
+            num_faces=num_faces,
+            box=tuple(float(value) for value in detection.box_xyxy),
+            detection_score=float(detection.score),
+            detector=detection.detector,
+            landmarks=tuple(np.asarray(detection.landmarks, dtype=np.float64).reshape(-1).tolist()),
+            landmark_scheme=detection.scheme,
+            quad=tuple(detection.quad.to_row()),
+            quad_repeatability=detection.repeatability,
+        )
+
+    @property
+    def detection(self) -> Detection:
+        """The detection these columns were made of, to the bit."""
+        left, top, right, bottom = self.box
+        return Detection(
+            box_xyxy=(left, top, right, bottom),
+            landmarks=np.asarray(self.landmarks, dtype=np.float64).reshape(-1, 2),
+            scheme=self.landmark_scheme,
+            score=self.detection_score,
+            detector=self.detector,
+            repeatability=self.quad_repeatability,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One row of ``rejects.parquet``. ``face_index`` is None for a whole file; ``measures`` is set for a face."""
+    """One row of ``rejects.parquet``. For a face ``face_index``, ``found`` and ``measures`` are set; all three are None
+    for a whole file."""
 
     source_path: str
     reason: RejectReason
@@ -164,13 +208,33 @@ class Reject:
     rule: str | None = None
     value: float | None = None
     threshold: float | None = None
+    found: FoundFace | None = None
     measures: FaceMeasures | None = None
 
     def to_row(self) -> dict[str, object]:
-        """The columns by name; measures are flattened, null for a whole file."""
-        row: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "measures"}
-        row["reason"] = self.reason.value
-        return row | {f.name: getattr(self.measures, f.name, None) for f in fields(FaceMeasures)}
+        """The columns by name; ``found`` and ``measures`` are flattened, null for a whole file."""
+        row: dict[str, object] = {name: getattr(self, name) for name in _REJECT_FIELDS}
+        row |= {f.name: _as_list(getattr(self.found, f.name, None)) for f in fields(FoundFace)}
+        row |= {f.name: getattr(self.measures, f.name, None) for f in fields(FaceMeasures)}
+        return row | {"reason": self.reason.value}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> Reject:
+        """Inverse of :meth:`to_row`; columns unknown to this version are passed over.
+
+        Raises:
+            KeyError: a column is missing.
+            ValueError: the reason is none of the closed list.
+        """
+        values: dict[str, Any] = _picked(_REJECT_FIELDS, row)
+        values["reason"] = RejectReason(values["reason"])
+        if values["face_index"] is not None:
+            values["found"] = FoundFace(**_picked([f.name for f in fields(FoundFace)], row))
+            values["measures"] = FaceMeasures(**_picked([f.name for f in fields(FaceMeasures)], row))
+        return cls(**values)
+
+
+_REJECT_FIELDS: Final = tuple(f.name for f in fields(Reject) if f.name not in {"found", "measures"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,10 +317,19 @@ class FaceRecord:
         """The crop square in pixels of the upright source picture."""
         return Quad.from_row(list(self.quad))
 
+    @property
+    def found(self) -> FoundFace:
+        """Where it was found, as a reject would say it."""
+        return FoundFace(**{f.name: getattr(self, f.name) for f in fields(FoundFace)})
+
+    @property
+    def measures(self) -> FaceMeasures:
+        """What was measured of it."""
+        return FaceMeasures(**{f.name: getattr(self, f.name) for f in fields(FaceMeasures)})
+
     def to_row(self) -> dict[str, object]:
         """The columns by name; sequences as lists."""
-        row = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in row}
+        return {f.name: _as_list(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_row(cls, row: Mapping[str, object]) -> FaceRecord:
@@ -265,6 +338,14 @@ class FaceRecord:
         Raises:
             KeyError: a column is missing.
         """
-        columns = ((f.name, row[f.name]) for f in fields(cls))
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in columns}
-        return cls(**values)
+        return cls(**_picked([f.name for f in fields(cls)], row))
+
+
+def _as_list(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _picked(names: Iterable[str], row: Mapping[str, object]) -> dict[str, Any]:
+    """The values of these columns, sequences as tuples."""
+    columns = ((name, row[name]) for name in names)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in columns}

@@ -48,6 +48,19 @@ _MEASURES: Final = (
     ("contrast", "standard deviation of the face's luma, 0 to 0.5"),
 )
 
+_SOURCE_SHA256: Final = Column("source_sha256", _TEXT, False, "hash of the raw file")
+
+_FOUND: Final = (
+    Column("num_faces", _INT, False, "faces found in the picture, kept or not"),
+    Column("box", _FLOATS, False, "detection x0 y0 x1 y1 in source pixels"),
+    Column("detection_score", _FLOAT, False, "the detector's own score; comparable within one detector"),
+    Column("detector", _TEXT, False, "what found the face"),
+    Column("landmarks", _FLOATS, False, "x0 y0 x1 y1 … in pixels of the upright source; integers are pixel centres"),
+    Column("landmark_scheme", _TEXT, False, "ibug68"),
+    Column("quad", _FLOATS, False, "crop corners in source pixels, x y of NW SW SE NE"),
+    Column("quad_repeatability", _FLOAT, True, "spread of the quad under repeated detection, as a share of its side"),
+)
+
 MANIFEST_COLUMNS: Final = (
     Column("face_id", _TEXT, False, "hash of source_sha256 and face_index: the face's name for good"),
     Column(
@@ -57,7 +70,7 @@ MANIFEST_COLUMNS: Final = (
     Column("size_px", _INT, False, "width and height of the crop"),
     Column("source_path", _TEXT, False, "the raw picture, POSIX, relative to --raw; the first of source_paths"),
     Column("source_paths", _TEXTS, False, "every path that holds these same bytes, sorted"),
-    Column("source_sha256", _TEXT, False, "hash of the raw file"),
+    _SOURCE_SHA256,
     Column("source_width_px", _INT, False, "width of the raw picture held upright"),
     Column("source_height_px", _INT, False, "height of the raw picture held upright"),
     Column("source_url", _TEXT, True, "where the file came from"),
@@ -71,14 +84,7 @@ MANIFEST_COLUMNS: Final = (
     Column("retrieved_at", _TEXT, True, "when it was fetched, ISO 8601, as declared"),
     Column("subject_id", _TEXT, True, "the person or character, as declared; null where a picture has several faces"),
     Column("face_index", _INT, False, "number of the face in its picture, from 0, faces ordered by box"),
-    Column("num_faces", _INT, False, "faces found in the picture, kept or not"),
-    Column("box", _FLOATS, False, "detection x0 y0 x1 y1 in source pixels"),
-    Column("detection_score", _FLOAT, False, "the detector's own score; comparable within one detector"),
-    Column("detector", _TEXT, False, "what found the face"),
-    Column("landmarks", _FLOATS, False, "x0 y0 x1 y1 … in pixels of the upright source; integers are pixel centres"),
-    Column("landmark_scheme", _TEXT, False, "ibug68"),
-    Column("quad", _FLOATS, False, "crop corners in source pixels, x y of NW SW SE NE"),
-    Column("quad_repeatability", _FLOAT, True, "spread of the quad under repeated detection, as a share of its side"),
+    *_FOUND,
     *(Column(name, _FLOAT, False, meaning) for name, meaning in _MEASURES),
     *_attribute("gender", "perceived or declared: female, male"),
     *_attribute("age_group", "FairFace's: 0-2, 3-9, 10-19, 20-29, 30-39, 40-49, 50-59, 60-69, 70+"),
@@ -116,7 +122,10 @@ REJECT_COLUMNS: Final = (
     Column("rule", _TEXT, True, "the setting that decided, where a rule did"),
     Column("value", _FLOAT, True, "what was measured"),
     Column("threshold", _FLOAT, True, "what the rule asks for"),
-    *(Column(name, _FLOAT, True, f"{meaning}; null for a whole file") for name, meaning in _MEASURES),
+    *(
+        Column(name, kind, True, f"{meaning}; null for a whole file")
+        for name, kind, _, meaning in (_SOURCE_SHA256, *_FOUND, *(Column(n, _FLOAT, True, m) for n, m in _MEASURES))
+    ),
 )
 
 REASONS: Final[dict[RejectReason, str]] = {

@@ -7,16 +7,14 @@ used. The 68-point model was trained on iBUG 300-W: research use only. dlib's ow
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, cast
 
 import dlib
 import numpy as np
 import numpy.typing as npt
 
-from drfhq_tools.errors import ModelFileError
+from drfhq_tools.models import package_file as model_path
 
 Grey = npt.NDArray[np.uint8]
 
@@ -68,24 +66,6 @@ class ShapePredictor(Protocol):
     """dlib.shape_predictor."""
 
     def __call__(self, image: npt.NDArray[np.uint8], box: Rectangle) -> Shape: ...
-
-
-def model_path(name: str) -> Path:
-    """Path of a model file of face_recognition_models.
-
-    Raises:
-        ModelFileError: the package or the file is missing.
-    """
-    spec = importlib.util.find_spec("face_recognition_models")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    if not folders:
-        raise ModelFileError("dlib's models are missing; install them with: pip install face_recognition_models")
-    path = Path(folders[0]) / "models" / name
-    if not path.is_file():
-        raise ModelFileError(
-            f"{path} is missing; reinstall it with: pip install --force-reinstall face_recognition_models"
-        )
-    return path
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,14 @@ PIXELS_REVISION: Final = 1
 MIN_SIZE_PX: Final = 32
 MAX_SIZE_PX: Final = 4096
 _PIXEL_SETTINGS: Final = ("size", "detector")
+_PRESET: Final = "preset"
+PRESETS: Final[Mapping[str, Mapping[str, float]]] = {
+    # Or-El et al. 2020 on FFHQ-Aging, as far as it can be measured here; docs/quality.md says what is missing.
+    "strict": {"max_pitch_deg": 30.0, "max_yaw_deg": 40.0},
+    "lenient": {"min_native_ratio": 0.0, "max_pad_fraction": 1.0},
+}
+"""Settings under a name; those given beside it override them."""
+
 _KINDS: Final = {int: "a whole number", float: "a number", str: "text"}
 
 
@@ -40,6 +48,45 @@ class BuildConfig:
     max_pad_fraction: float = 0.25
     """Largest share of the crop that may lie outside the picture, 0 to 1; 1 keeps every face."""
 
+    min_inter_eye_px: float = 0.0
+    """Least distance of the eyes in the source picture, in pixels; 0 keeps every face."""
+
+    max_yaw_deg: float = 180.0
+    """Furthest the head may be turned to either side; 180 keeps every face."""
+
+    max_pitch_deg: float = 180.0
+    """Furthest it may be nodded, up or down; 180 keeps every face."""
+
+    max_roll_deg: float = 180.0
+    """Furthest it may be tilted to either side; 180 keeps every face."""
+
+    max_quad_repeatability: float = 1.0
+    """Furthest the crop may move, as a share of its side, when the face is found again; 1 keeps every face."""
+
+    min_eyes_open: float = 0.0
+    """Least opening of the lids over the distance from eyes to chin, 0 to 1, of both eyes; 0 keeps every face."""
+
+    min_mouth_closed: float = 0.0
+    """Least closure of the lips, 0 to 1; 0 keeps every face."""
+
+    min_sharpness: float = 0.0
+    """Least sharpness, in grey levels; 0 keeps every face."""
+
+    min_under_exposure_prevention: float = 0.0
+    """Least share of the face that is not nearly black; 0 keeps every face."""
+
+    min_over_exposure_prevention: float = 0.0
+    """Least share of the face that is not nearly white; 0 keeps every face."""
+
+    min_dynamic_range: float = 0.0
+    """Least entropy of the face's grey levels in bits, 0 to 8; 0 keeps every face."""
+
+    min_illumination_uniformity: float = 0.0
+    """Least agreement of the light on both cheeks, 0 to 1; 0 keeps every face."""
+
+    max_compression_artifacts: float = 1.0
+    """Strongest 8×8 blocks in the source picture, 0 to 1; 1 keeps every face."""
+
     max_megapixels: float = 200.0
     """Pictures of more pixels than this, by their header, are not decoded: they would fill the memory."""
 
@@ -58,6 +105,19 @@ class BuildConfig:
             "size": (MIN_SIZE_PX, MAX_SIZE_PX),
             "min_native_ratio": (0, 100),
             "max_pad_fraction": (0, 1),
+            "min_inter_eye_px": (0, 100_000),
+            "max_yaw_deg": (0, 180),
+            "max_pitch_deg": (0, 180),
+            "max_roll_deg": (0, 180),
+            "max_quad_repeatability": (0, 1),
+            "min_eyes_open": (0, 1),
+            "min_mouth_closed": (0, 1),
+            "min_sharpness": (0, 1000),
+            "min_under_exposure_prevention": (0, 1),
+            "min_over_exposure_prevention": (0, 1),
+            "min_dynamic_range": (0, 8),
+            "min_illumination_uniformity": (0, 1),
+            "max_compression_artifacts": (0, 1),
             "max_megapixels": (0.001, 100_000),
             "val_fraction": (0, 1),
             "test_fraction": (0, 1),
@@ -94,21 +154,63 @@ class BuildConfig:
 def config_from(settings: Mapping[str, object]) -> BuildConfig:
     """A config from plain values by field name; whole numbers are taken for fractions.
 
+    ``preset`` may name one of :data:`PRESETS`, which all other settings override.
+
     Raises:
         UsageError: an unknown name, a value of another type, or one :class:`BuildConfig` refuses.
     """
     defaults = asdict(BuildConfig())
     values: dict[str, Any] = {}
-    for name, value in settings.items():
+    for name, value in (_preset(settings.get(_PRESET)) | dict(settings)).items():
+        if name == _PRESET:
+            continue
         if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(defaults)}"
-            raise UsageError(f"there is no build setting {name!r}; {hint}")
+            raise _unknown(name, defaults)
         wanted = type(defaults[name])
         if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
             raise UsageError(f"{name} is {value!r}, must be {_KINDS[wanted]}")
         values[name] = wanted(value)
     return BuildConfig(**values)
+
+
+def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
+    """Settings by field name from texts NAME=VALUE, the last of a name holding.
+
+    NAME is a field of :class:`BuildConfig`, or a measure that one rule bounds: ``yaw_deg=30`` is ``max_yaw_deg=30``.
+
+    Raises:
+        UsageError: no such setting, or a value of another kind.
+    """
+    defaults = asdict(BuildConfig())
+    settings: dict[str, object] = {}
+    for assignment in assignments:
+        given, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"cannot read {assignment!r}; write NAME=VALUE, such as yaw_deg=30")
+        name = next((name for name in (given, f"max_{given}", f"min_{given}") if name in defaults), None)
+        if name is None:
+            raise _unknown(given, {*defaults, *(field[4:] for field in defaults if field.startswith(("max_", "min_")))})
+        wanted = type(defaults[name])
+        try:
+            settings[name] = wanted(text)
+        except ValueError as error:
+            raise UsageError(f"{name} is {text!r}, must be {_KINDS[wanted]}") from error
+    return settings
+
+
+def _preset(name: object) -> dict[str, object]:
+    if name is None:
+        return {}
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    return dict(PRESETS[name])
+
+
+def _unknown(name: str, known: Iterable[str]) -> UsageError:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+    return UsageError(f"there is no build setting {name!r}; {hint}")
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -1,30 +1,76 @@
-"""Which faces stay: pure rules, each a measure held against a threshold. Every verdict is returned, passed or not."""
+"""Which faces stay: a table of rules, each a stored measure held against a setting. No pixels are needed.
+
+A rule ``max_X`` or ``min_X`` bounds the size of the measure X; for angles both ways. Every verdict is returned, passed
+or not. What was not measured fails no rule.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.records import FaceMeasures, Reject, RejectReason, Verdict
 
-_REASONS: Final = {
-    "min_native_ratio": RejectReason.TOO_SMALL,
-    "max_pad_fraction": RejectReason.TOO_MUCH_PADDING,
-}
-_MESSAGES: Final = {
-    "min_native_ratio": "the face's square is {value:.2f} of the output size, the least is {threshold:g}",
-    "max_pad_fraction": "{value:.2f} of the crop lies outside the picture, the most is {threshold:g}",
-}
+
+class Rule(NamedTuple):
+    """``name`` is the setting that holds the threshold; ``message`` is what a reject says, both filled in."""
+
+    name: str
+    reason: RejectReason
+    message: str
+
+
+RULES: Final = (
+    Rule(
+        "min_native_ratio",
+        RejectReason.TOO_SMALL,
+        "the face's square is {value:.2f} of the output size, the least is {threshold:g}",
+    ),
+    Rule("min_inter_eye_px", RejectReason.TOO_SMALL, "the eyes are {value:.0f} px apart, the least is {threshold:g}"),
+    Rule(
+        "max_pad_fraction",
+        RejectReason.TOO_MUCH_PADDING,
+        "{value:.2f} of the crop lies outside the picture, the most is {threshold:g}",
+    ),
+    Rule("max_yaw_deg", RejectReason.TURNED_AWAY, "turned by {value:.0f}°, the most is {threshold:g}°"),
+    Rule("max_pitch_deg", RejectReason.TURNED_AWAY, "nodded by {value:.0f}°, the most is {threshold:g}°"),
+    Rule("max_roll_deg", RejectReason.TURNED_AWAY, "tilted by {value:.0f}°, the most is {threshold:g}°"),
+    Rule(
+        "max_quad_repeatability",
+        RejectReason.UNSURE_LANDMARKS,
+        "found again, the crop moves by {value:.3f} of its side, the most is {threshold:g}",
+    ),
+    Rule("min_eyes_open", RejectReason.EYES_CLOSED, "an eye is open by {value:.3f}, the least is {threshold:g}"),
+    Rule("min_mouth_closed", RejectReason.MOUTH_OPEN, "the mouth is closed to {value:.2f}, the least is {threshold:g}"),
+    Rule("min_sharpness", RejectReason.BLURRED, "a sharpness of {value:.1f}, the least is {threshold:g}"),
+    Rule(
+        "min_under_exposure_prevention",
+        RejectReason.BADLY_EXPOSED,
+        "{value:.2f} of the face is not nearly black, the least is {threshold:g}",
+    ),
+    Rule(
+        "min_over_exposure_prevention",
+        RejectReason.BADLY_EXPOSED,
+        "{value:.2f} of the face is not nearly white, the least is {threshold:g}",
+    ),
+    Rule("min_dynamic_range", RejectReason.BADLY_EXPOSED, "a range of {value:.1f} bits, the least is {threshold:g}"),
+    Rule(
+        "min_illumination_uniformity",
+        RejectReason.BADLY_EXPOSED,
+        "the cheeks' light agrees to {value:.2f}, the least is {threshold:g}",
+    ),
+    Rule(
+        "max_compression_artifacts",
+        RejectReason.COMPRESSED,
+        "blocks of a strength of {value:.2f}, the most is {threshold:g}",
+    ),
+)
+_BY_NAME: Final = {rule.name: rule for rule in RULES}
 
 
 def judge(measures: FaceMeasures, config: BuildConfig) -> tuple[Verdict, ...]:
-    """One verdict a rule, in a fixed order."""
-    ratio = measures.native_side_px / config.size
-    padding = measures.pad_fraction
-    return (
-        _verdict("min_native_ratio", ratio, config.min_native_ratio, ratio >= config.min_native_ratio),
-        _verdict("max_pad_fraction", padding, config.max_pad_fraction, padding <= config.max_pad_fraction),
-    )
+    """One verdict a rule, in the order of :data:`RULES`."""
+    return tuple(_verdict(rule.name, measures, config) for rule in RULES)
 
 
 def reject_for(
@@ -34,11 +80,12 @@ def reject_for(
     failed = next((verdict for verdict in verdicts if not verdict.keep), None)
     if failed is None:
         return None
+    rule = _BY_NAME[failed.rule]
     return Reject(
         source_path=source_path,
         face_index=face_index,
-        reason=_REASONS[failed.rule],
-        message=_MESSAGES[failed.rule].format(value=failed.value, threshold=failed.threshold),
+        reason=rule.reason,
+        message=rule.message.format(value=failed.value, threshold=failed.threshold),
         rule=failed.rule,
         value=failed.value,
         threshold=failed.threshold,
@@ -46,5 +93,16 @@ def reject_for(
     )
 
 
-def _verdict(rule: str, value: float, threshold: float, keep: bool) -> Verdict:
+def _verdict(rule: str, measures: FaceMeasures, config: BuildConfig) -> Verdict:
+    threshold = float(getattr(config, rule))
+    bound, measure = rule.split("_", 1)
+    value = _size(measures, measure, config)
+    keep = value is None or (value >= threshold if bound == "min" else value <= threshold)
     return Verdict(rule=rule, value=value, threshold=threshold, keep=keep)
+
+
+def _size(measures: FaceMeasures, measure: str, config: BuildConfig) -> float | None:
+    if measure == "native_ratio":
+        return measures.native_side_px / config.size
+    value: float | None = getattr(measures, measure)
+    return None if value is None else abs(value)

@@ -115,6 +115,13 @@ class RejectReason(StrEnum):
     NO_FACE = "no_face"
     TOO_SMALL = "too_small"
     TOO_MUCH_PADDING = "too_much_padding"
+    TURNED_AWAY = "turned_away"
+    UNSURE_LANDMARKS = "unsure_landmarks"
+    EYES_CLOSED = "eyes_closed"
+    MOUTH_OPEN = "mouth_open"
+    BLURRED = "blurred"
+    BADLY_EXPOSED = "badly_exposed"
+    COMPRESSED = "compressed"
     EMPTY_FILE = "empty_file"
     NOT_A_PICTURE = "not_a_picture"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -134,23 +141,47 @@ class RejectReason(StrEnum):
 
 
 _RULES_AND_NOTES: Final = frozenset(
-    {RejectReason.NO_FACE, RejectReason.TOO_SMALL, RejectReason.TOO_MUCH_PADDING, RejectReason.LABEL_NOTE}
+    {
+        RejectReason.NO_FACE,
+        RejectReason.TOO_SMALL,
+        RejectReason.TOO_MUCH_PADDING,
+        RejectReason.TURNED_AWAY,
+        RejectReason.UNSURE_LANDMARKS,
+        RejectReason.EYES_CLOSED,
+        RejectReason.MOUTH_OPEN,
+        RejectReason.BLURRED,
+        RejectReason.BADLY_EXPOSED,
+        RejectReason.COMPRESSED,
+        RejectReason.LABEL_NOTE,
+    }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceMeasures:
-    """What is measured of a face, kept or rejected: lengths in source pixels, angles in degrees, the rest unitless."""
+    """What is measured of a face, kept or rejected: all that rules judge by; None where it cannot be measured.
 
+    Lengths are in source pixels, angles in degrees. :mod:`drfhq_tools.manifest.schema` says what each means,
+    ``docs/quality.md`` how far to trust it.
+    """
+
+    quad_repeatability: float | None = None
     native_side_px: float
-    inter_eye_px: float
+    inter_eye_px: float | None = None
     pad_fraction: float
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
+    yaw_deg: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
     sharpness: float
     brightness: float
     contrast: float
+    under_exposure_prevention: float
+    over_exposure_prevention: float
+    dynamic_range: float
+    illumination_uniformity: float | None = None
+    compression_artifacts: float | None = None
+    eyes_open: float | None = None
+    mouth_closed: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,14 +305,21 @@ class FaceRecord:
     quad: tuple[float, ...]
     quad_repeatability: float | None = None
     native_side_px: float
-    inter_eye_px: float
+    inter_eye_px: float | None = None
     pad_fraction: float
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
+    yaw_deg: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
     sharpness: float
     brightness: float
     contrast: float
+    under_exposure_prevention: float
+    over_exposure_prevention: float
+    dynamic_range: float
+    illumination_uniformity: float | None = None
+    compression_artifacts: float | None = None
+    eyes_open: float | None = None
+    mouth_closed: float | None = None
     gender: str | None = None
     gender_status: LabelStatus = "unknown"
     gender_probability: float | None = None

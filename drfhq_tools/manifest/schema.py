@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from drfhq_tools.records import RejectReason
+from drfhq_tools.records import FaceMeasures, RejectReason
 
 SCHEMA_VERSION: Final = "1"
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -46,7 +47,15 @@ _MEASURES: Final = (
     ("sharpness", "standard deviation of the Laplacian of the face's luma in grey levels, on a 256² copy"),
     ("brightness", "mean luma of the face, 0 to 1"),
     ("contrast", "standard deviation of the face's luma, 0 to 0.5"),
+    ("under_exposure_prevention", "share of the face's pixels that are not nearly black, luma above 25 of 255"),
+    ("over_exposure_prevention", "share of the face's pixels that are not nearly white, luma below 247 of 255"),
+    ("dynamic_range", "entropy of the histogram of the face's luma, 0 to 8 bits"),
+    ("illumination_uniformity", "overlap of the histograms of both cheeks' luma, 0 to 1"),
+    ("compression_artifacts", "strength of 8×8 blocks in the source picture around the face, 0 none to 1"),
+    ("eyes_open", "widest distance of the lids over that of eyes and chin, of the eye that is less open; 0 is shut"),
+    ("mouth_closed", "1 less the inner lips' widest distance over that of eyes and chin; 1 is closed"),
 )
+_ALWAYS_MEASURED: Final = {f.name for f in fields(FaceMeasures) if f.type == "float"}
 
 _SOURCE_SHA256: Final = Column("source_sha256", _TEXT, False, "hash of the raw file")
 
@@ -85,7 +94,7 @@ MANIFEST_COLUMNS: Final = (
     Column("subject_id", _TEXT, True, "the person or character, as declared; null where a picture has several faces"),
     Column("face_index", _INT, False, "number of the face in its picture, from 0, faces ordered by box"),
     *_FOUND,
-    *(Column(name, _FLOAT, False, meaning) for name, meaning in _MEASURES),
+    *(Column(name, _FLOAT, name not in _ALWAYS_MEASURED, meaning) for name, meaning in _MEASURES),
     *_attribute("gender", "perceived or declared: female, male"),
     *_attribute("age_group", "FairFace's: 0-2, 3-9, 10-19, 20-29, 30-39, 40-49, 50-59, 60-69, 70+"),
     *_attribute(
@@ -132,6 +141,13 @@ REASONS: Final[dict[RejectReason, str]] = {
     RejectReason.NO_FACE: "no face was found in the picture",
     RejectReason.TOO_SMALL: "the face has too few pixels for the output size; lower --min-native-ratio or --size",
     RejectReason.TOO_MUCH_PADDING: "too much of the crop lies outside the picture; raise --max-pad-fraction",
+    RejectReason.TURNED_AWAY: "the head is turned, nodded or tilted; raise max_yaw_deg, max_pitch_deg or max_roll_deg",
+    RejectReason.UNSURE_LANDMARKS: "finding the face again moves its crop too far; raise max_quad_repeatability",
+    RejectReason.EYES_CLOSED: "an eye is closed, by its landmarks; lower min_eyes_open",
+    RejectReason.MOUTH_OPEN: "the mouth is open, by its landmarks; lower min_mouth_closed",
+    RejectReason.BLURRED: "the face is not sharp enough; lower min_sharpness",
+    RejectReason.BADLY_EXPOSED: "too dark, too bright, flat or lit from one side; lower the rule named in the row",
+    RejectReason.COMPRESSED: "the picture around the face shows blocks; raise max_compression_artifacts",
     RejectReason.EMPTY_FILE: "the file has no bytes",
     RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",
     RejectReason.UNSUPPORTED_FORMAT: "a picture, but not a PNG, JPEG, WebP, TIFF or BMP of a kind that is read",

@@ -1,14 +1,14 @@
 """One raw picture → its aligned faces, measured, judged and labelled: what a worker process does.
 
 It depends on the picture and the settings alone. What needs all pictures at once (numbers, duplicates, splits) is left
-to the barrier of :mod:`drfhq_tools.build`.
+to the barrier of :mod:`drfhq_tools.assemble`.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.quality import measure
 from drfhq_tools.records import (
     Detection,
+    FaceMeasures,
     FaceRecord,
     FoundFace,
     LabelScores,
@@ -37,27 +38,41 @@ from drfhq_tools.records import (
     SourceImage,
 )
 from drfhq_tools.sources.base import Found
+from drfhq_tools.workers import run_tasks
 
 _LABELERS: Final = (DeclaredLabeler(),)
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (``read``, ``faces``), how many are done and how many there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Faces found in a picture earlier: some or all of its ``num_faces``, by face index."""
+
+    num_faces: int
+    detections: Mapping[int, Detection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One picture to work on; crops are written to ``staging`` as FACE_ID.png."""
+    """One picture to work on; crops are written to ``staging`` as FACE_ID.png. Only where no face is ``known``, faces
+    are looked for."""
 
     found: Found
     staging: Path
     config: BuildConfig
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
     """What became of one picture. In ``faces``, ``image_path`` is the name in the staging folder, and
-    ``duplicate_group`` and ``split`` are empty: all three are the barrier's to fill. ``labels`` has face_id, label."""
+    ``duplicate_group`` and ``split`` are empty: all three are the barrier's to fill. ``labels`` are by face_id."""
 
     source: SourceImage
     faces: tuple[FaceRecord, ...] = ()
-    labels: tuple[tuple[str, LabelScores], ...] = ()
+    labels: Mapping[str, tuple[LabelScores, ...]] = field(default_factory=dict)
     rejects: tuple[Reject, ...] = ()
 
 
@@ -72,6 +87,16 @@ def prepare_process() -> None:
     """Leave Ctrl-C to the parent, and the cores to the other processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+
+
+def extract_all(tasks: Sequence[Task], workers: int, progress: Progress) -> list[Extracted]:
+    """:func:`extract_faces` of each task, in the order they finish; a picture that kills its process is a reject."""
+    results: list[Extracted] = []
+    for task, result in run_tasks(extract_faces, tasks, min(workers, len(tasks) or 1), prepare_process):
+        died = failure(task.found.source, "the process died of it, perhaps for lack of memory")
+        results.append(result or Extracted(source=task.found.source, rejects=(died,)))
+        progress("faces", len(results), len(tasks))
+    return results
 
 
 def extract_faces(task: Task) -> Extracted:
@@ -99,7 +124,7 @@ def extract_faces(task: Task) -> Extracted:
     return Extracted(
         source=source,
         faces=tuple(face.record for face in kept),
-        labels=tuple((face.record.face_id, label) for face in kept for label in face.labels),
+        labels={face.record.face_id: face.labels for face in kept},
         rejects=tuple(rejects),
     )
 
@@ -128,13 +153,13 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
     pixels = read_picture(task.found.file, config.max_pixels)
     if sha256_file(task.found.file) != source.sha256:
         raise DecodeError(RejectReason.CHANGED, "the file changed while the build ran; run it again")
-    detections = make_detector(config.detector).detect(pixels)
-    if not detections:
+    known = task.known or _look_for_faces(pixels, config)
+    if not known.detections:
         return [], [Reject(source_path=source.path, reason=RejectReason.NO_FACE, message="no face found")]
     kept: list[_Kept] = []
     rejects: list[Reject] = []
-    for index, detection in enumerate(detections):
-        face = _face(task, pixels, detection, index, len(detections))
+    for index, detection in known.detections.items():
+        face = _face(task, pixels, detection, index, known.num_faces)
         if isinstance(face, Reject):
             rejects.append(face)
         else:
@@ -142,11 +167,17 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
     return kept, rejects
 
 
+def _look_for_faces(pixels: Pixels, config: BuildConfig) -> Known:
+    detections = make_detector(config.detector).detect(pixels)
+    return Known(num_faces=len(detections), detections=dict(enumerate(detections)))
+
+
 def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_faces: int) -> _Kept | Reject:
     source, config = task.found.source, task.config
     quad = detection.quad
     aligned = align(pixels, quad, config.size)
-    measures = measure(aligned.pixels, aligned.pad_fraction, pixels, detection)
+    quality = measure(aligned.pixels, detection.landmarks, quad, (pixels.shape[1], pixels.shape[0]))
+    measures = FaceMeasures(pad_fraction=aligned.pad_fraction, **asdict(quality))
     found = FoundFace.of(detection, source_sha256=source.sha256, num_faces=num_faces)
     reject = reject_for(judge(measures, config), source.path, index, measures)
     if reject is not None:

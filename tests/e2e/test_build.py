@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from raw_pictures import FACE, shifted
 
-from drfhq_tools.build import image_path
+from drfhq_tools.assemble import image_path
 from drfhq_tools.cli import main
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.hashing import sha256_file

@@ -1,0 +1,192 @@
+"""Faces from many pictures → a data set: a barrier that sees all of them, a staging folder, a commit.
+
+The barrier orders what it is given, so that neither the number of workers nor the order they finish in leaves a trace.
+Everything is laid out in a staging folder inside the data set; the commit is a few renames, and the manifest comes
+last. A run that is cut at any moment leaves the old data set, or a commit that :func:`finish_interrupted` completes: a
+manifest in staging and none in its place says that the commit had begun.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from drfhq_tools import __version__
+from drfhq_tools.atomic import write_file
+from drfhq_tools.config import BuildConfig
+from drfhq_tools.dedupe import duplicate_groups
+from drfhq_tools.errors import ManifestError
+from drfhq_tools.geometry import IBUG68
+from drfhq_tools.manifest.reader import MANIFEST_NAME
+from drfhq_tools.manifest.schema import SCHEMA_VERSION
+from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
+from drfhq_tools.records import FaceRecord, LabelScores, Reject
+from drfhq_tools.split import assign_splits
+
+STAGING_NAME: Final = ".drfhq-staging"
+BUILD_NAME: Final = "build.json"
+IMAGES_PER_FOLDER: Final = 1000
+_TABLES: Final = ("labels.parquet", "rejects.parquet", BUILD_NAME, MANIFEST_NAME)  # in the order they are put in place
+_LIBRARIES: Final = ("dlib-bin", "numpy", "opencv-python-headless", "pillow", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSummary:
+    """What a build came to. ``rejects`` counts rows of rejects.parquet by reason."""
+
+    pictures: int
+    faces: int
+    splits: dict[str, int]
+    rejects: dict[str, int]
+    failed_inputs: int
+    unmapped_words: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What a data set is made of, in any order. ``crops`` and ``labels`` are by face_id; a crop in staging is moved
+    from there, any other is left where it is. Of ``faces``, image_path, duplicate_group and split are the barrier's."""
+
+    pictures: int
+    faces: Sequence[FaceRecord]
+    crops: Mapping[str, Path]
+    labels: Mapping[str, Sequence[LabelScores]]
+    rejects: Sequence[Reject]
+
+
+@contextmanager
+def staging_in(out: Path) -> Iterator[Path]:
+    """A fresh staging folder in ``out``, with ``faces`` in it for crops; thrown away if the block fails."""
+    staging = out / STAGING_NAME
+    _discard(staging)
+    (staging / "faces").mkdir(parents=True)
+    try:
+        yield staging
+    except BaseException:
+        _discard(staging)
+        raise
+
+
+def stage(staging: Path, gathered: Gathered, config: BuildConfig) -> BuildSummary:
+    """Lay the data set out in ``staging``, its manifest last.
+
+    Raises:
+        ManifestError: a crop is not where ``gathered`` says.
+    """
+    merged = _merge(gathered, config)
+    new = staging / "new"
+    (new / "images").mkdir(parents=True)
+    for face in merged.faces:
+        target = new / face.image_path
+        target.parent.mkdir(exist_ok=True)
+        _place(gathered.crops[face.face_id], target, staging)
+    summary = _summary(merged)
+    contents = (
+        labels_bytes((face.face_id, label) for face in merged.faces for label in merged.labels.get(face.face_id, ())),
+        rejects_bytes(merged.rejects),
+        _build_json(config, summary),
+        manifest_bytes(merged.faces, size_px=config.size, landmark_scheme=IBUG68),
+    )
+    for name, data in zip(_TABLES, contents, strict=True):
+        write_file(new / name, data)
+    return summary
+
+
+def commit(out: Path) -> None:
+    """Put the staged data set in place of an old one, whose manifest goes first: at no time does a manifest stand
+    beside images of another. Staging goes last. Begun and cut, it goes on where it was."""
+    staging = out / STAGING_NAME
+    new = staging / "new"
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    if (new / "images").exists():
+        if (out / "images").exists():
+            (out / "images").replace(staging / "old-images")
+        (new / "images").replace(out / "images")
+    for name in _TABLES:
+        if (new / name).exists():
+            (new / name).replace(out / name)
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def finish_interrupted(out: Path) -> None:
+    """Finish the commit an earlier run was cut in, if one was."""
+    staged = out / STAGING_NAME / "new" / MANIFEST_NAME
+    if staged.exists() and not (out / MANIFEST_NAME).exists():
+        commit(out)
+
+
+def image_path(number: int) -> str:
+    """FFHQ's layout: a folder is named by its first number."""
+    return f"images/{number - number % IMAGES_PER_FOLDER:05d}/{number:05d}.png"
+
+
+def _merge(gathered: Gathered, config: BuildConfig) -> Gathered:
+    """The barrier: order, number, find duplicates, split."""
+    faces = sorted(gathered.faces, key=lambda face: (face.source_path, face.face_index))
+    faces = [replace(face, duplicate_group=group) for face, group in zip(faces, duplicate_groups(faces), strict=True)]
+    splits = assign_splits(
+        faces, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=config.split_seed
+    )
+    faces = [
+        replace(face, image_path=image_path(number), split=split)
+        for number, (face, split) in enumerate(zip(faces, splits, strict=True))
+    ]
+    rejects = sorted(
+        gathered.rejects, key=lambda r: (r.source_path, -1 if r.face_index is None else r.face_index, r.message)
+    )
+    return replace(gathered, faces=faces, rejects=rejects)
+
+
+def _place(crop: Path, target: Path, staging: Path) -> None:
+    """Put a crop into the staged data set; one of the old data set must stay, so it gets a second name or is copied."""
+    try:
+        if crop.is_relative_to(staging):
+            crop.replace(target)
+            return
+        try:
+            os.link(crop, target)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without links
+            write_file(target, crop.read_bytes())
+    except FileNotFoundError as error:
+        raise ManifestError(f"{crop} is missing: the data set is damaged; build it anew") from error
+
+
+def _discard(staging: Path) -> None:
+    """The manifest goes first, lest a cut in between leave what looks like a whole data set."""
+    (staging / "new" / MANIFEST_NAME).unlink(missing_ok=True)
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _build_json(config: BuildConfig, summary: BuildSummary) -> bytes:
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": __version__,
+        "pixels_digest": config.pixels_digest,
+        "rules_digest": config.rules_digest,
+        "settings": asdict(config),
+        "counts": asdict(summary),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _summary(merged: Gathered) -> BuildSummary:
+    labels = (label for face in merged.faces for label in merged.labels.get(face.face_id, ()))
+    return BuildSummary(
+        pictures=merged.pictures,
+        faces=len(merged.faces),
+        splits={split: sum(face.split == split for face in merged.faces) for split in ("train", "val", "test")},
+        rejects=dict(sorted(Counter(reject.reason.value for reject in merged.rejects).items())),
+        failed_inputs=sum(reject.reason.failed_input for reject in merged.rejects),
+        unmapped_words=sum(label.value is None for label in labels),
+    )

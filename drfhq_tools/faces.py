@@ -28,7 +28,6 @@ from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.quality import measure
 from drfhq_tools.records import (
     Detection,
-    FaceMeasures,
     FaceRecord,
     FoundFace,
     LabelScores,
@@ -41,6 +40,7 @@ from drfhq_tools.sources.base import Found
 from drfhq_tools.workers import run_tasks
 
 _LABELERS: Final = (DeclaredLabeler(),)
+
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage (``read``, ``faces``), how many are done and how many there are."""
@@ -176,8 +176,7 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
     source, config = task.found.source, task.config
     quad = detection.quad
     aligned = align(pixels, quad, config.size)
-    quality = measure(aligned.pixels, detection.landmarks, quad, (pixels.shape[1], pixels.shape[0]))
-    measures = FaceMeasures(pad_fraction=aligned.pad_fraction, **asdict(quality))
+    measures = measure(aligned.pixels, aligned.pad_fraction, pixels, detection)
     found = FoundFace.of(detection, source_sha256=source.sha256, num_faces=num_faces)
     reject = reject_for(judge(measures, config), source.path, index, measures)
     if reject is not None:

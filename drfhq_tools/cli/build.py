@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drfhq_tools.config import BuildConfig, config_from, read_toml
+from drfhq_tools.cli.options import rule_options
+from drfhq_tools.config import BuildConfig, config_from, parse_settings, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ _DEFAULT = BuildConfig()
     "--test-fraction", type=float, help=f"Share of people held out as test.  [default: {_DEFAULT.test_fraction:g}]"
 )
 @click.option("--split-seed", type=int, help=f"Another number deals the splits anew.  [default: {_DEFAULT.split_seed}]")
+@rule_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of these settings.")
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
 @click.pass_context
@@ -58,6 +60,8 @@ def build_command(
     /,
     raw: Path,
     out: Path,
+    preset: str | None,
+    assignments: tuple[str, ...],
     config_file: Path | None,
     workers: int | None,
     **settings: float | str | None,
@@ -65,11 +69,12 @@ def build_command(
     """Find, align and label every face under RAW and write them to OUT with a manifest.
 
     Labels are read from labels.csv or labels.parquet in any folder, and from x.json beside x.png. Options given here
-    override --config. What was left out, and why, stands in rejects.parquet.
+    override --config, which overrides --preset. What was left out, and why, stands in rejects.parquet.
     """
     from drfhq_tools.build import build
 
-    given = {name: value for name, value in settings.items() if value is not None}
+    named = {"preset": preset, **settings}
+    given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)
     config = config_from((read_toml(config_file) if config_file else {}) | given)
     processes = (os.cpu_count() or 1) if workers is None else workers
     with _progress() as progress:

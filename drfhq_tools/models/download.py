@@ -51,6 +51,10 @@ class _BrokenOffError(Exception):
     """The server is busy or the connection broke: worth another try."""
 
 
+class _NothingLeftError(_BrokenOffError):
+    """The server's file ends before what we have of it: worth another try, from the start."""
+
+
 def fetch(
     name: str,
     *,
@@ -112,6 +116,8 @@ def _download(url: str, wire: Content, part: Path, progress: Progress, patience:
             _continue(url, wire.size_bytes, part, progress, patience.timeout_s)
         except _BrokenOffError as error:
             trouble = error
+            if isinstance(error, _NothingLeftError):
+                part.unlink(missing_ok=True)
         else:
             return pieced or attempt > 0
     raise ModelFileError(
@@ -154,7 +160,7 @@ def _chunks(answer: http.client.HTTPResponse, done: int, size_bytes: int, url: s
     """The body in pieces, each with the bytes there are then; never more than there should be."""
     while True:
         try:
-            chunk = answer.read(_CHUNK_BYTES)
+            chunk = answer.read1(_CHUNK_BYTES)  # what is there now: a pause costs nothing that came before it
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(f"the connection broke after {done} bytes ({error})") from error
         done += len(chunk)
@@ -187,6 +193,8 @@ def _answer(request: urllib.request.Request, timeout_s: float) -> Iterator[http.
         error.close()
         if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _WORTH_ANOTHER_TRY:
             raise _BrokenOffError(f"the server answered {error.code} {error.reason}") from error
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise _NothingLeftError("the server's file is shorter than what was asked for") from error
         raise ModelFileError(f"{request.full_url} answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         if "unknown url type" in str(error):

@@ -118,7 +118,7 @@ def package_file(file_name: str, package: str = "face_recognition_models") -> Pa
 def _how_to_get(entry: ModelEntry, path: Path) -> str:
     if isinstance(entry.origin, Download):
         return f"the weights {entry.name!r} are not at {path}; get them with: drfhq models fetch {entry.name}"
-    return f"the weights {entry.name!r} are not at {path}; no address can be given: {entry.caution}"
+    return f"the weights {entry.name!r} are not at {path}; they have no address: put the file there. {entry.caution}"
 
 
 def _again(entry: ModelEntry) -> str:

@@ -16,7 +16,7 @@ from transfer.cli import main as transfer
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "command_line.txt"
 PROGRAMS = {"drfhq": drfhq, "transfer": transfer}
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "demo/generator/CARD.md"]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/models.md", "demo/generator/CARD.md"]
 
 
 def flags(command: click.Command) -> list[str]:
@@ -30,11 +30,20 @@ def flags(command: click.Command) -> list[str]:
     return sorted(names)
 
 
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Each command with the words that call it, those of groups within included."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = {words: command for program, group in PROGRAMS.items() for words, command in commands(group, program)}
+
+
 def command_line() -> str:
-    lines = []
-    for program, group in PROGRAMS.items():
-        lines += [f"{program} {name}: {' '.join(flags(command))}" for name, command in sorted(group.commands.items())]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{words}: {' '.join(flags(command))}\n" for words, command in COMMANDS.items())
 
 
 def test_flags_change_only_on_purpose() -> None:
@@ -52,8 +61,9 @@ def documented() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("document", "line"), list(documented()))
 def test_documents_name_commands_and_flags_that_exist(document: str, line: str) -> None:
-    program, name, *words = shlex.split(line, comments=True)
-    command = PROGRAMS[program].commands[name]
+    words = shlex.split(line, comments=True)
+    calls = next(calls for calls in COMMANDS if calls.split() == words[: len(calls.split())])
+    command = COMMANDS[calls]
     known = set(flags(command))
     assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, f"{document}: {line}"
     required = {option.opts[-1] for option in command.params if isinstance(option, click.Option) and option.required}

@@ -73,13 +73,13 @@ def fetch(
         ModelFileError: they cannot be had, or are not what the registry names; what arrived of them is then deleted.
     """
     entry = entry_of(name, registry)
-    if isinstance(entry.origin, Download) and entry.content is not None:
+    if isinstance(entry.origin, Download) and entry.content and status_of(entry, models_dir) != "present":
+        _refuse_offline(entry)
         place = models_folder(models_dir) / entry.file_name
         with _writing(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(place.with_name(f".{place.name}.lock")):
-                if status_of(entry, models_dir) != "present":
-                    _refuse_offline(entry)
+                if status_of(entry, models_dir) != "present":  # else another process was first
                     _bring(entry.origin, entry.content, place, progress or _silent, patience or Patience())
     return resolve(name, models_dir=models_dir, registry=registry)
 

@@ -198,6 +198,13 @@ def test_a_download_arrives_whole_and_once(server: ModelServer, tmp_path: Path, 
     assert left_in(tmp_path) == {"toy.dat"}
 
 
+def test_a_file_that_is_there_is_left_alone(server: ModelServer, tmp_path: Path, get: Callable[..., bytes]) -> None:
+    (tmp_path / "toy.dat").write_bytes(WEIGHTS)
+    assert get() == WEIGHTS
+    assert [path.name for path in tmp_path.iterdir()] == ["toy.dat"], "the folder may be read-only"
+    assert server.ranges == []
+
+
 def test_progress_counts_up_to_the_whole(server: ModelServer, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     registry = registry_of(f"{server.url}/toy.dat")

@@ -19,6 +19,7 @@ from drfhq_tools.assemble import (
     staging_in,
 )
 from drfhq_tools.config import BuildConfig
+from drfhq_tools.detect import weights_for
 from drfhq_tools.errors import UsageError
 from drfhq_tools.faces import Extracted, Progress, Task, extract_all
 from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns
@@ -26,9 +27,12 @@ from drfhq_tools.sources.base import Found, Scan
 from drfhq_tools.sources.folder import FolderSource
 
 
-def build(raw: Path, out: Path, config: BuildConfig, *, workers: int, progress: Progress) -> BuildSummary:
+def build(
+    raw: Path, out: Path, config: BuildConfig, *, workers: int, progress: Progress, detector_model: Path | None = None
+) -> BuildSummary:
     """Build the data set of the pictures under ``raw`` in ``out``; an earlier one there with the same settings is
-    replaced once the new one is complete.
+    replaced once the new one is complete. ``detector_model`` is the detector's model file, for one that brings none and
+    whose own is not to be taken from the models folder.
 
     Raises:
         UsageError: ``raw`` is no folder, the two lie in each other, or ``out`` holds something else.
@@ -37,13 +41,15 @@ def build(raw: Path, out: Path, config: BuildConfig, *, workers: int, progress: 
     if workers < 1:
         raise UsageError(f"workers is {workers}, must be at least 1")
     _check_folders(raw, out)
+    config, detector_model = _settle_weights(config, detector_model)
     finish_interrupted(out)
     earlier = _check_output(out, config)
     scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total)).scan()
     _check_same_pictures(out, earlier, scan.found)
     with staging_in(out) as staging:
-        tasks = [Task(found=one, staging=staging / "faces", config=config) for one in scan.found]
-        summary = stage(staging, _gather(scan, extract_all(tasks, workers, progress), staging / "faces"), config)
+        crops = staging / "faces"
+        tasks = [Task(found=one, staging=crops, config=config, detector_model=detector_model) for one in scan.found]
+        summary = stage(staging, _gather(scan, extract_all(tasks, workers, progress), crops), config)
     commit(out)
     return summary
 
@@ -60,6 +66,19 @@ def _gather(scan: Scan, extracted: Sequence[Extracted], crops: Path) -> Gathered
         labels={face: labels for one in extracted for face, labels in one.labels.items()},
         rejects=[*scan.rejects, *rejects],
     )
+
+
+def _settle_weights(config: BuildConfig, model: Path | None) -> tuple[BuildConfig, Path | None]:
+    """The settings with the hash of the detector's model file, and that file; missing weights show before any work."""
+    weights = weights_for(config.detector, model)
+    if weights is None:
+        return config, None
+    if config.detector_weights not in {"", weights.sha256}:
+        raise UsageError(
+            f"{weights.path} is not the model file of detector_weights: its sha256 is {weights.sha256}, not "
+            f"{config.detector_weights}"
+        )
+    return replace(config, detector_weights=weights.sha256), weights.path
 
 
 def _check_folders(raw: Path, out: Path) -> None:

@@ -20,7 +20,10 @@ PIXELS_REVISION: Final = 1
 
 MIN_SIZE_PX: Final = 32
 MAX_SIZE_PX: Final = 4096
-_PIXEL_SETTINGS: Final = ("size", "detector")
+_PIXEL_SETTINGS: Final = ("size", "detector", "detector_weights")
+DETECTOR_NAMES: Final = ("dlib", "dlib-cnn", "yunet", "precomputed")
+"""What :mod:`drfhq_tools.detect` has; named here too, so that help needs no detector loaded."""
+
 _PRESET: Final = "preset"
 PRESETS: Final[Mapping[str, Mapping[str, float]]] = {
     # Or-El et al. 2020 on FFHQ-Aging, as far as it can be measured here; docs/quality.md says what is missing.
@@ -41,6 +44,9 @@ class BuildConfig:
 
     detector: str = "dlib"
     """The face detector, by name."""
+
+    detector_weights: str = ""
+    """sha256 of the model file of a detector that brings none, filled in by the build; one given here must match."""
 
     min_native_ratio: float = 0.5
     """Least side of the face's quad in the source picture, as a share of ``size``; 0 keeps every face."""
@@ -146,8 +152,9 @@ class BuildConfig:
         return settings_digest(self._settings(pixels=False))
 
     def _settings(self, *, pixels: bool) -> dict[str, object]:
-        """Those that decide pixels, or the others; 1 and 1.0 are one value."""
-        chosen = {name: value for name, value in asdict(self).items() if (name in _PIXEL_SETTINGS) == pixels}
+        """Those that decide pixels, or the others; 1 and 1.0 are one value, and an empty text is none."""
+        values = ((name, value) for name, value in asdict(self).items() if value != "")
+        chosen = {name: value for name, value in values if (name in _PIXEL_SETTINGS) == pixels}
         return {name: value if isinstance(value, str) else float(value) for name, value in chosen.items()}
 
 

@@ -18,8 +18,8 @@ from drfhq_tools import __version__
 from drfhq_tools.align import align
 from drfhq_tools.atomic import write_file
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.detect import make_detector
-from drfhq_tools.errors import DecodeError, DrfhqError
+from drfhq_tools.detect import DetectorSettings, make_detector
+from drfhq_tools.errors import DecodeError, DrfhqError, SidecarError
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.hashing import face_id, phash, sha256_bytes, sha256_file
 from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
@@ -57,11 +57,12 @@ class Known:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One picture to work on; crops are written to ``staging`` as FACE_ID.png. Only where no face is ``known``, faces
-    are looked for."""
+    are looked for, with the weights in ``detector_model`` by a detector that brings none."""
 
     found: Found
     staging: Path
     config: BuildConfig
+    detector_model: Path | None = None
     known: Known | None = None
 
 
@@ -110,6 +111,9 @@ def extract_faces(task: Task) -> Extracted:
         kept, rejects = _extract(task)
     except DecodeError as error:
         return Extracted(source=source, rejects=(_undecoded(source, error, task.config),))
+    except SidecarError as error:
+        bad = Reject(source_path=source.path, reason=RejectReason.BAD_SIDECAR, message=str(error))
+        return Extracted(source=source, rejects=(bad,))
     except DrfhqError:
         raise
     except Exception as error:  # an item's failure is data
@@ -153,7 +157,7 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
     pixels = read_picture(task.found.file, config.max_pixels)
     if sha256_file(task.found.file) != source.sha256:
         raise DecodeError(RejectReason.CHANGED, "the file changed while the build ran; run it again")
-    known = task.known or _look_for_faces(pixels, config)
+    known = task.known or _look_for_faces(pixels, task)
     if not known.detections:
         return [], [Reject(source_path=source.path, reason=RejectReason.NO_FACE, message="no face found")]
     kept: list[_Kept] = []
@@ -167,8 +171,9 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
     return kept, rejects
 
 
-def _look_for_faces(pixels: Pixels, config: BuildConfig) -> Known:
-    detections = make_detector(config.detector).detect(pixels)
+def _look_for_faces(pixels: Pixels, task: Task) -> Known:
+    settings = DetectorSettings(weights=task.detector_model, given=task.found.source.faces)
+    detections = make_detector(task.config.detector, settings).detect(pixels)
     return Known(num_faces=len(detections), detections=dict(enumerate(detections)))
 
 

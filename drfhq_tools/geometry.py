@@ -64,12 +64,20 @@ def eye_and_mouth_means(landmarks: FloatArray) -> tuple[FloatArray, FloatArray, 
 def ffhq_quad(landmarks: FloatArray) -> Quad:
     """FFHQ's crop quad from (68, 2) iBUG landmarks.
 
-    x = e2e − perp(e2m), scaled to max(2·|e2e|, 1.8·|e2m|), y = perp(x), centre = eyes + 0.1·e2m; the side is 2·|x|.
-
     Raises:
         ValueError: landmarks of another shape, or degenerate ones that span no quad.
     """
-    eye_left, eye_right, mouth = eye_and_mouth_means(landmarks)
+    return square_of(*eye_and_mouth_means(landmarks))
+
+
+def square_of(eye_left: FloatArray, eye_right: FloatArray, mouth: FloatArray) -> Quad:
+    """FFHQ's crop quad from the means of either eye and of the mouth's corners, each (2,).
+
+    x = e2e − perp(e2m), scaled to max(2·|e2e|, 1.8·|e2m|), y = perp(x), centre = eyes + 0.1·e2m; the side is 2·|x|.
+
+    Raises:
+        ValueError: they span no quad.
+    """
     eye_avg = (eye_left + eye_right) * 0.5
     eye_to_eye = eye_right - eye_left
     eye_to_mouth = mouth - eye_avg

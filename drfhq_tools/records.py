@@ -45,8 +45,23 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenFace:
+    """A face a sidecar knows: 68 iBUG landmarks, x0 y0 x1 y1 …, and perhaps a box x0 y0 x1 y1, in pixels of the upright
+    picture."""
+
+    landmarks: tuple[float, ...]
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def landmarks_xy(self) -> FloatArray:
+        """(68, 2) float64."""
+        return np.asarray(self.landmarks, dtype=np.float64).reshape(-1, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceImage:
-    """One raw picture. ``source_id`` is its sha256; ``path`` is POSIX and relative to the raw folder."""
+    """One raw picture. ``source_id`` is its sha256; ``path`` is POSIX and relative to the raw folder; ``faces`` are
+    those a sidecar gives."""
 
     path: str
     paths: tuple[str, ...]
@@ -54,6 +69,7 @@ class SourceImage:
     size_bytes: int
     provenance: Provenance = field(default_factory=Provenance)
     declared: Declared = field(default_factory=Declared)
+    faces: tuple[GivenFace, ...] = ()
 
     @property
     def source_id(self) -> str:

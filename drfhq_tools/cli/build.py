@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drfhq_tools.cli.options import rule_options
-from drfhq_tools.config import BuildConfig, config_from, parse_settings, read_toml
+from drfhq_tools.config import DETECTOR_NAMES, BuildConfig, config_from, parse_settings, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,10 @@ _DEFAULT = BuildConfig()
 @click.option("--raw", required=True, type=click.Path(path_type=Path), help="Folder tree of pictures.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the data set to.")
 @click.option("--size", type=int, help=f"Side of the crops in pixels.  [default: {_DEFAULT.size}]")
-@click.option("--detector", help=f"Face detector.  [default: {_DEFAULT.detector}]")
+@click.option("--detector", type=click.Choice(DETECTOR_NAMES), help=f"Face detector.  [default: {_DEFAULT.detector}]")
+@click.option(
+    "--detector-model", type=click.Path(path_type=Path), help="Model file of --detector yunet, if not the fetched one."
+)
 @click.option(
     "--min-native-ratio",
     type=float,
@@ -62,6 +65,7 @@ def build_command(
     out: Path,
     preset: str | None,
     assignments: tuple[str, ...],
+    detector_model: Path | None,
     config_file: Path | None,
     workers: int | None,
     **settings: float | str | None,
@@ -78,7 +82,9 @@ def build_command(
     config = config_from((read_toml(config_file) if config_file else {}) | given)
     processes = (os.cpu_count() or 1) if workers is None else workers
     with _progress() as progress:
-        summary = build(raw, out, config, workers=processes, progress=_reporter(progress))
+        summary = build(
+            raw, out, config, workers=processes, progress=_reporter(progress), detector_model=detector_model
+        )
     _print(summary, out)
     if summary.failed_inputs:
         ctx.exit(3)

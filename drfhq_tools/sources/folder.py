@@ -63,19 +63,19 @@ class FolderSource:
         return Scan(found=tuple(sorted(found, key=lambda f: f.source.path)), rejects=tuple(rejects))
 
     def _found(self, tree: _Tree, name: tuple[str, int], paths: list[str], said: _Sayings) -> Found:
-        declared, provenance, disputed = combine([said.of(path) for path in paths])
-        if disputed:
-            message = (
-                f"copies of one file ({', '.join(paths)}) are declared with different {', '.join(disputed)}: unknown"
-            )
+        sayings = combine([said.of(path) for path in paths])
+        if sayings.disputed:
+            disputed = ", ".join(sayings.disputed)
+            message = f"copies of one file ({', '.join(paths)}) are declared with different {disputed}: unknown"
             tree.rejects.append(Reject(source_path=paths[0], reason=RejectReason.LABEL_NOTE, message=message))
         source = SourceImage(
             path=paths[0],
             paths=tuple(paths),
             sha256=name[0],
             size_bytes=name[1],
-            provenance=provenance,
-            declared=declared,
+            provenance=sayings.provenance,
+            declared=sayings.declared,
+            faces=sayings.faces,
         )
         return Found(source=source, file=tree.pictures[paths[0]])
 

@@ -2,9 +2,10 @@
 
 A table's column ``file`` is a path relative to the table's folder, pictures in subfolders included. All other columns
 are optional: the fields of :class:`~drfhq_tools.records.Declared` and :class:`~drfhq_tools.records.Provenance`, by
-name; others are passed over. Field by field, a table in a nearer folder overrides one in an outer folder, within a
-folder ``labels.csv`` overrides ``labels.parquet``, and the picture's own JSON overrides all. An empty value says
-nothing and overrides nothing. What cannot be understood is a :class:`~drfhq_tools.records.Reject`, never an exception.
+name, and those of :mod:`~drfhq_tools.sources.given_faces`; others are passed over. Field by field, a table in a nearer
+folder overrides one in an outer folder, within a folder ``labels.csv`` overrides ``labels.parquet``, and the picture's
+own JSON overrides all. An empty value says nothing and overrides nothing. What cannot be understood is a
+:class:`~drfhq_tools.records.Reject`, never an exception.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from drfhq_tools.errors import SidecarError
-from drfhq_tools.records import MAX_AGE_YEARS, Declared, Provenance, Reject, RejectReason
+from drfhq_tools.records import MAX_AGE_YEARS, Declared, GivenFace, Provenance, Reject, RejectReason
+from drfhq_tools.sources.given_faces import FACE_FIELDS, FACES, read_faces
 
 TABLE_NAMES: Final = ("labels.parquet", "labels.csv")
 DECLARED_FIELDS: Final = tuple(f.name for f in fields(Declared))
@@ -29,8 +31,18 @@ PROVENANCE_FIELDS: Final = tuple(f.name for f in fields(Provenance))
 _TEXT_FIELDS: Final = frozenset({*DECLARED_FIELDS, *PROVENANCE_FIELDS} - {"age_years"})
 _MAX_JSON_BYTES: Final = 1 << 20
 
-Fields = dict[str, str | float]
+Fields = dict[str, str | float | tuple[GivenFace, ...]]
 """What one sidecar says of one picture, by field name; absent where it says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One picture's declaration; ``disputed`` names the fields its copies disagree on."""
+
+    declared: Declared
+    provenance: Provenance
+    faces: tuple[GivenFace, ...]
+    disputed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +88,29 @@ def table_key(path: str) -> str:
     return unicodedata.normalize("NFC", posixpath.normpath(path.replace("\\", "/")))
 
 
-def combine(said: Iterable[Fields]) -> tuple[Declared, Provenance, list[str]]:
-    """One picture's declaration from what was said of each of its identical copies, and the fields they disagree on.
+def combine(said: Iterable[Fields]) -> Said:
+    """One picture's declaration from what was said of each of its identical copies.
 
-    A disagreement about the person leaves the field unknown; of provenance the first counts.
+    A disagreement about the person or the faces leaves the field unknown; of provenance the first counts.
     """
     merged: Fields = {}
     disputed: list[str] = []
     for entry in said:
         for name, value in entry.items():
-            if merged.setdefault(name, value) != value and name in DECLARED_FIELDS and name not in disputed:
+            if merged.setdefault(name, value) != value and name not in (*PROVENANCE_FIELDS, *disputed):
                 disputed.append(name)
     undisputed = {name: value for name, value in merged.items() if name not in disputed}
     age = undisputed.pop("age_years", None)
+    faces = undisputed.pop(FACES, ())
     words = {name: str(value) for name, value in undisputed.items()}
     person: dict[str, Any] = {name: word for name, word in words.items() if name in DECLARED_FIELDS}
     origin = {name: word for name, word in words.items() if name in PROVENANCE_FIELDS}
-    return Declared(**person, age_years=None if age is None else float(age)), Provenance(**origin), disputed
+    return Said(
+        declared=Declared(**person, age_years=float(age) if isinstance(age, (int, float)) else None),
+        provenance=Provenance(**origin),
+        faces=faces if isinstance(faces, tuple) else (),
+        disputed=tuple(disputed),
+    )
 
 
 def _table_rows(file: Path) -> Iterator[Mapping[str, object]]:
@@ -126,7 +144,7 @@ def _parquet_rows(file: Path) -> Iterator[Mapping[str, object]]:
         raise SidecarError(f"no valid Parquet: {error}") from error
     table = table.rename_columns([name.strip().lower() for name in table.column_names])
     _require_file_column(table.column_names)
-    known = [name for name in table.column_names if name in {"file", "age_years", *_TEXT_FIELDS}]
+    known = [name for name in table.column_names if name in {"file", "age_years", *_TEXT_FIELDS, *FACE_FIELDS}]
     yield from table.select(known).to_pylist()
 
 
@@ -156,6 +174,12 @@ def _clean(row: Mapping[str, object]) -> tuple[Fields, list[str]]:
     found: Fields = {}
     problems: list[str] = []
     for name, value in row.items():
+        if name in FACE_FIELDS and not _says_nothing(value):
+            try:
+                found[FACES] = read_faces(name, value)
+            except SidecarError as error:
+                problems.append(str(error))
+            continue
         if name == "age_years":
             clean: str | float | None = _age(value)
         elif name in _TEXT_FIELDS:

@@ -113,9 +113,9 @@ def test_keys_agree_across_systems() -> None:
 
 
 def test_copies_that_disagree_leave_the_person_unknown() -> None:
-    declared, provenance, disputed = combine(
+    said = combine(
         [{"gender": "male", "author": "A", "age_years": 20.0}, {"gender": "female", "author": "B", "race": "White"}]
     )
-    assert (declared.gender, declared.age_years, declared.race) == (None, 20.0, "White")
-    assert provenance.author == "A"
-    assert disputed == ["gender"]
+    assert (said.declared.gender, said.declared.age_years, said.declared.race) == (None, 20.0, "White")
+    assert said.provenance.author == "A"
+    assert said.disputed == ("gender",)

@@ -25,7 +25,7 @@ from drfhq_tools.config import BuildConfig
 from drfhq_tools.dedupe import duplicate_groups
 from drfhq_tools.errors import ManifestError
 from drfhq_tools.geometry import IBUG68
-from drfhq_tools.manifest.reader import MANIFEST_NAME
+from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
 from drfhq_tools.records import FaceRecord, LabelScores, Reject
@@ -34,7 +34,7 @@ from drfhq_tools.split import assign_splits
 STAGING_NAME: Final = ".drfhq-staging"
 BUILD_NAME: Final = "build.json"
 IMAGES_PER_FOLDER: Final = 1000
-_TABLES: Final = ("labels.parquet", "rejects.parquet", BUILD_NAME, MANIFEST_NAME)  # in the order they are put in place
+_TABLES: Final = (LABELS_NAME, REJECTS_NAME, BUILD_NAME, MANIFEST_NAME)  # in the order they are put in place
 _LIBRARIES: Final = ("dlib-bin", "numpy", "opencv-python-headless", "pillow", "pyarrow")
 
 

@@ -168,9 +168,7 @@ def config_from(settings: Mapping[str, object]) -> BuildConfig:
     """
     defaults = asdict(BuildConfig())
     values: dict[str, Any] = {}
-    for name, value in (_preset(settings.get(_PRESET)) | dict(settings)).items():
-        if name == _PRESET:
-            continue
+    for name, value in expand_preset(settings).items():
         if name not in defaults:
             raise _unknown(name, defaults)
         wanted = type(defaults[name])
@@ -178,6 +176,19 @@ def config_from(settings: Mapping[str, object]) -> BuildConfig:
             raise UsageError(f"{name} is {value!r}, must be {_KINDS[wanted]}")
         values[name] = wanted(value)
     return BuildConfig(**values)
+
+
+def expand_preset(settings: Mapping[str, object]) -> dict[str, object]:
+    """The same settings with ``preset``, where given, replaced by what it stands for; the others override it.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    name = settings.get(_PRESET)
+    if name is not None and (not isinstance(name, str) or name not in PRESETS):
+        raise UsageError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    preset = {} if name is None else dict(PRESETS[name])
+    return preset | {key: value for key, value in settings.items() if key != _PRESET}
 
 
 def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
@@ -203,14 +214,6 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
         except ValueError as error:
             raise UsageError(f"{name} is {text!r}, must be {_KINDS[wanted]}") from error
     return settings
-
-
-def _preset(name: object) -> dict[str, object]:
-    if name is None:
-        return {}
-    if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
-    return dict(PRESETS[name])
 
 
 def _unknown(name: str, known: Iterable[str]) -> UsageError:

@@ -9,6 +9,7 @@ import click
 
 from drfhq_tools import __version__
 from drfhq_tools.cli.build import build_command
+from drfhq_tools.cli.filter import filter_command
 from drfhq_tools.cli.models import models_group
 from drfhq_tools.cli.stats import stats_command
 from drfhq_tools.errors import DrfhqError
@@ -38,5 +39,6 @@ def main() -> None:
 
 
 main.add_command(build_command)
+main.add_command(filter_command)
 main.add_command(models_group)
 main.add_command(stats_command)

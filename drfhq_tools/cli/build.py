@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from drfhq_tools.cli.options import rule_options
+from drfhq_tools.cli.progress import progress_bars
 from drfhq_tools.config import DETECTOR_NAMES, BuildConfig, config_from, parse_settings, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.progress import Progress, TaskID
-
     from drfhq_tools.assemble import BuildSummary
 
-_STAGES = {"read": "Reading files", "faces": "Finding faces"}
 _DEFAULT = BuildConfig()
 
 
@@ -81,32 +77,11 @@ def build_command(
     given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)
     config = config_from((read_toml(config_file) if config_file else {}) | given)
     processes = (os.cpu_count() or 1) if workers is None else workers
-    with _progress() as progress:
-        summary = build(
-            raw, out, config, workers=processes, progress=_reporter(progress), detector_model=detector_model
-        )
+    with progress_bars() as progress:
+        summary = build(raw, out, config, workers=processes, progress=progress, detector_model=detector_model)
     _print(summary, out)
     if summary.failed_inputs:
         ctx.exit(3)
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _reporter(progress: Progress) -> Callable[[str, int, int], None]:
-    tasks: dict[str, TaskID] = {}
-
-    def report(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = progress.add_task(_STAGES[stage], total=total)
-        progress.update(tasks[stage], completed=done)
-
-    return report
 
 
 def _print(summary: BuildSummary, out: Path) -> None:

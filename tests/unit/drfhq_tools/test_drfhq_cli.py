@@ -13,6 +13,7 @@ FLAGS = {
     "build": [
         "--config",
         "--detector",
+        "--detector-model",
         "--max-megapixels",
         "--max-pad-fraction",
         "--min-native-ratio",
@@ -26,6 +27,7 @@ FLAGS = {
         "--val-fraction",
         "--workers",
     ],
+    "filter": ["--config", "--dry-run", "--preset", "--raw", "--set", "--workers"],
     "stats": ["--json", "--plots"],
 }
 
@@ -39,7 +41,7 @@ def test_flags_are_these() -> None:
     assert {name: found[name] for name in FLAGS} == FLAGS
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["stats", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["filter", "--help"], ["stats", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from drfhq_tools.cli import main; main(sys.argv[1:], standalone_mode=False);"

@@ -1,0 +1,219 @@
+"""A built data set under other rules: the same bytes as a fresh build with them, without looking for a face again.
+
+Rules judge by measures that are stored for every face, kept or rejected, so what changes is known from the tables
+alone. A face that leaves becomes a reject with all that was known of it. A face that enters is aligned anew from its
+raw picture at the stored landmarks; its labels and provenance are read from the sidecars there. Kept crops are not
+opened: they get new numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from drfhq_tools.assemble import BUILD_NAME, Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.config import BuildConfig, config_from, expand_preset
+from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
+from drfhq_tools.filters import RULES, judge, reject_for
+from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
+from drfhq_tools.records import Detection, FaceRecord, Reject
+from drfhq_tools.sources.base import Found
+from drfhq_tools.sources.folder import FolderSource
+
+_FREE: Final = frozenset({*(rule.name for rule in RULES), "val_fraction", "test_fraction", "split_seed"})
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recut:
+    """What other rules make of a data set, in faces: ``dropped`` by the rule each failed first, ``gained`` by the rule
+    that had kept it out."""
+
+    kept: int
+    dropped: dict[str, int]
+    gained: dict[str, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gain:
+    """The faces one picture gives: their detections and the rule that had kept each out, by face index; ``paths`` are
+    all that hold the picture."""
+
+    num_faces: int
+    paths: set[str] = field(default_factory=set)
+    detections: dict[int, Detection] = field(default_factory=dict)
+    rules: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Who stays, what each picture gives (by its sha256), and all rows of the new rejects."""
+
+    kept: list[FaceRecord]
+    gains: dict[str, _Gain]
+    rejects: list[Reject]
+    recut: Recut
+
+
+def refilter(
+    data: Path,
+    changes: Mapping[str, object],
+    *,
+    raw: Path | None,
+    workers: int,
+    progress: Progress,
+    dry_run: bool = False,
+) -> Recut:
+    """Re-cut the data set in ``data`` with its own settings but for ``changes``, after finishing a commit that was cut.
+
+    ``raw`` is the folder it was built from; it is read only where faces are gained. With ``dry_run`` the data set is
+    left as it is.
+
+    Raises:
+        ManifestError: no whole data set of this version in ``data``.
+        UsageError: a change to more than rules and splits, or faces would be gained and ``raw`` is None.
+        DrfhqError: a raw picture needed is missing or another than it was; the data set is left as it was.
+    """
+    if workers < 1:
+        raise UsageError(f"workers is {workers}, must be at least 1")
+    finish_interrupted(data)
+    manifest = open_manifest(data)
+    built, pictures = _read_build(data)
+    config = _changed(built, changes)
+    plan = _plan(manifest.faces, read_rejects(data), config)
+    if dry_run:
+        return plan.recut
+    found = _find(plan.gains, raw, data, progress)
+    with staging_in(data) as staging:
+        crops = staging / "faces"
+        tasks = [
+            Task(found=one, staging=crops, config=config, known=_known(plan.gains[one.source.sha256])) for one in found
+        ]
+        gained = extract_all(tasks, workers, progress)
+        stage(staging, _gather(data, crops, pictures, plan, gained), config)
+    commit(data)
+    return plan.recut
+
+
+def _read_build(data: Path) -> tuple[BuildConfig, int]:
+    """The settings a data set was built with, and of how many pictures."""
+    path = data / BUILD_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        config = config_from(document["settings"])
+        if document["pixels_digest"] != config.pixels_digest:
+            raise ManifestError(f"{data} was built by a version that cuts other crops: build it anew")
+        return config, int(document["counts"]["pictures"])
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise ManifestError(f"cannot read {path} ({error}): build the data set anew") from error
+
+
+def _changed(built: BuildConfig, changes: Mapping[str, object]) -> BuildConfig:
+    config = config_from(asdict(built) | expand_preset(changes))
+    before, after = asdict(built), asdict(config)
+    fixed = [name for name in before if name not in _FREE and before[name] != after[name]]
+    if fixed:
+        names = ", ".join(f"{name} ({before[name]})" for name in fixed)
+        raise UsageError(f"a built data set cannot change its {names}: build a new one with `drfhq build`")
+    return config
+
+
+def _plan(faces: Iterable[FaceRecord], rejects: Iterable[Reject], config: BuildConfig) -> _Plan:
+    kept: list[FaceRecord] = []
+    rows: list[Reject] = []
+    dropped: Counter[str] = Counter()
+    for face in faces:
+        reject = reject_for(judge(face.measures, config), face.source_path, face.face_index, face.measures)
+        if reject is None:
+            kept.append(replace(face, rules_digest=config.rules_digest))
+        else:
+            dropped[str(reject.rule)] += 1
+            rows += (replace(reject, source_path=path, found=face.found) for path in face.source_paths)
+    again = [(reject, _judged_again(reject, config)) for reject in rejects]
+    rows += (reject for _, reject in again if reject is not None)
+    gains = _gains(reject for reject, now in again if now is None)
+    gained = Counter(rule for gain in gains.values() for rule in gain.rules.values())
+    recut = Recut(kept=len(kept), dropped=_in_order(dropped), gained=_in_order(gained))
+    return _Plan(kept=kept, gains=gains, rejects=rows, recut=recut)
+
+
+def _judged_again(reject: Reject, config: BuildConfig) -> Reject | None:
+    """The row under the new rules, None if the face passes them; what no rule decided stays as it is."""
+    if reject.measures is None or reject.face_index is None:
+        return reject
+    now = reject_for(judge(reject.measures, config), reject.source_path, reject.face_index, reject.measures)
+    return now and replace(now, found=reject.found)
+
+
+def _gains(rows: Iterable[Reject]) -> dict[str, _Gain]:
+    """By picture: one that lies there several times has rows for each of its paths, but gives its faces once."""
+    gains: dict[str, _Gain] = {}
+    for row in rows:
+        if row.found is not None and row.face_index is not None:
+            gain = gains.setdefault(row.found.source_sha256, _Gain(num_faces=row.found.num_faces))
+            gain.paths.add(row.source_path)
+            gain.detections[row.face_index] = row.found.detection
+            gain.rules[row.face_index] = str(row.rule)
+    return gains
+
+
+def _known(gain: _Gain) -> Known:
+    return Known(num_faces=gain.num_faces, detections=gain.detections)
+
+
+def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    return {rule.name: counts[rule.name] for rule in RULES if rule.name in counts}
+
+
+def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Progress) -> list[Found]:
+    """The pictures that give faces, each as it was when the data set was built.
+
+    Raises:
+        UsageError: there are some, and no folder to look in.
+        DrfhqError: one is missing or holds other bytes.
+    """
+    if not gains:
+        return []
+    faces = sum(len(gain.detections) for gain in gains.values())
+    wanted = f"{faces} faces would be gained and are cut from their pictures"
+    if raw is None:
+        raise UsageError(f"{wanted}: name the folder {data} was built from with --raw")
+    if not raw.is_dir():
+        raise UsageError(f"{wanted}, but --raw {raw} is no folder: name the one {data} was built from")
+    paths = {path: sha256 for sha256, gain in gains.items() for path in gain.paths}
+    scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total), only=paths).scan()
+    there = {path: one.source.sha256 for one in scan.found for path in one.source.paths}
+    wrong = [
+        f"{path} ({'changed' if path in there else 'missing'})"
+        for path, sha256 in sorted(paths.items())
+        if there.get(path) != sha256
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        raise DrfhqError(
+            f"{raw} no longer holds what {data} was built from: {', '.join(wrong[:_NAMED])}{more}."
+            " Nothing was changed; bring them back, or build a new data set"
+        )
+    return list(scan.found)
+
+
+def _gather(data: Path, crops: Path, pictures: int, plan: _Plan, gained: Sequence[Extracted]) -> Gathered:
+    failed = next((reject for one in gained for reject in one.rejects), None)
+    if failed is not None:
+        raise DrfhqError(f"{failed.source_path}: {failed.message}. Nothing was changed")
+    labels = read_labels(data)
+    new = [face for one in gained for face in one.faces]
+    return Gathered(
+        pictures=pictures,
+        faces=[*plan.kept, *new],
+        crops={face.face_id: data / face.image_path for face in plan.kept}
+        | {face.face_id: crops / face.image_path for face in new},
+        labels={face.face_id: labels.get(face.face_id, ()) for face in plan.kept}
+        | {face: said for one in gained for face, said in one.labels.items()},
+        rejects=plan.rejects,
+    )

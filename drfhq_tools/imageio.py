@@ -32,6 +32,10 @@ HEAD_BYTES: Final = 16
 _MAGIC: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 _BACKGROUND: Final = (128, 128, 128, 255)
 _SRGB: Final = ImageCms.createProfile("sRGB")
+_PNG_SETTINGS: Final = (
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
 _EIGHT_BIT: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"})
 
 
@@ -52,7 +56,7 @@ def looks_like_picture(head: bytes) -> bool:
 
 
 def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """The picture in ``path``: (H, W, 3) uint8, RGB, sRGB, upright.
+    """The picture in ``path``: (H, W, 3) uint8, RGB, sRGB, upright; not to be written to.
 
     Raises:
         DecodeError: it is no picture we read; ``reason`` is a :class:`RejectReason`.
@@ -70,9 +74,12 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """(H, W, 3) RGB uint8 → an 8-bit PNG, the same bytes each time; quick rather than small."""
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
-    written, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)
+    """(H, W, 3) RGB uint8 → an 8-bit PNG, the same bytes each time.
+
+    The filter "up" with run lengths alone: of OpenCV's and Pillow's settings the quickest on faces, at a seventh of the
+    time of Pillow's default for a tenth more bytes (``benchmarks/png.py``).
+    """
+    written, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _PNG_SETTINGS)
     if not written:
         raise ValueError(f"cannot encode an array of shape {pixels.shape} as PNG")
     return data.tobytes()
@@ -141,7 +148,7 @@ def _upright_srgb(image: Image.Image) -> Pixels:
     flat = _to_srgb(_eight_bit(upright), profile)
     if flat.mode == "RGBA":
         flat = Image.alpha_composite(Image.new("RGBA", flat.size, _BACKGROUND), flat)
-    return np.array(flat.convert("RGB"), dtype=np.uint8)
+    return np.asarray(flat.convert("RGB"), dtype=np.uint8)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

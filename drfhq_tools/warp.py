@@ -43,11 +43,29 @@ def warp(
     """
     width, height = size
     n = oversampling(matrix)
-    to_source = _shift(-0.5) @ matrix @ np.diag([1 / n, 1 / n, 1.0]) @ _shift(0.5)
-    flags = interpolation | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(pixels, to_source[:2], (width * n, height * n), flags=flags, borderMode=border)
+    fine = point_sample(
+        pixels,
+        matrix @ np.diag([1 / n, 1 / n, 1.0]),
+        (width * n, height * n),
+        border=border,
+        interpolation=interpolation,
+    )
     out = fine if n == 1 else cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(out, dtype=pixels.dtype)
+
+
+def point_sample(
+    pixels: npt.NDArray[Scalar],
+    matrix: FloatArray,
+    size: tuple[int, int],
+    *,
+    border: int = REPLICATE,
+    interpolation: int = LINEAR,
+) -> npt.NDArray[Scalar]:
+    """:func:`warp` without the averaging: one interpolated sample an output pixel, however far the next."""
+    to_source = _shift(-0.5) @ matrix @ _shift(0.5)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(pixels, to_source[:2], size, flags=flags, borderMode=border), dtype=pixels.dtype)
 
 
 def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
@@ -60,26 +78,26 @@ def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
     return np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
 
 
-def resize_by_area(pixels: npt.NDArray[np.uint8], size: npt.NDArray[np.int_]) -> npt.NDArray[np.uint8]:
+def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Area average to ``size`` = (width, height), any ratio."""
-    width, height = size.tolist()
-    if (width, height) == (pixels.shape[1], pixels.shape[0]):
+    if size == (pixels.shape[1], pixels.shape[0]):
         return pixels
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def halve(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(2H, 2W, C) → (H, W, C) by the antialiased Lanczos filter of three lobes, the rim repeated."""
-    height, width = pixels.shape[:2]
-    # OpenCV has no stride: the whole is filtered and every second sample kept. Even taps: output i lies between
-    # samples 2i and 2i + 1.
-    filtered = cv2.sepFilter2D(pixels, -1, _LANCZOS, _LANCZOS, anchor=(5, 5), borderType=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(filtered[0:height:2, 0:width:2], dtype=np.uint8)
+    """(2H, 2W, C) → (H, W, C) by the Lanczos filter of three lobes: output pixel i is centred *on* sample 2i.
+
+    Where the samples were taken for this, an odd filter costs a third of the even one that lies between two samples.
+    """
+    smooth = cv2.sepFilter2D(pixels, -1, _LANCZOS, _LANCZOS, borderType=cv2.BORDER_REPLICATE)
+    half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+    return np.asarray(cv2.resize(smooth, half, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
 
 
 def _lanczos_taps() -> FloatArray:
-    """sinc(x)·sinc(x/3) at the twelve samples of half an output pixel's spacing around an output pixel's centre."""
-    x = (np.arange(12) - 5.5) / 2
+    """sinc(x)·sinc(x/3) at the eleven samples, half an output pixel apart, that lie within three output pixels."""
+    x = np.arange(-5, 6) / 2
     taps = np.sinc(x) * np.sinc(x / 3)
     return np.asarray(taps / taps.sum())
 
@@ -87,7 +105,16 @@ def _lanczos_taps() -> FloatArray:
 _LANCZOS: Final = _lanczos_taps()
 
 
+def _about_first_centre(scale: float) -> FloatArray:
+    """Scaling of continuous coordinates that leaves the centre of pixel (0, 0) where it is."""
+    return np.asarray(_shift(0.5) @ np.diag([scale, scale, 1.0]) @ _shift(-0.5))
+
+
 def _shift(offset: float) -> FloatArray:
     matrix = np.eye(3)
     matrix[:2, 2] = offset
     return matrix
+
+
+HALVED: Final = _about_first_centre(0.5)
+"""From the continuous coordinates of a picture to those of its :func:`halve`."""

@@ -21,7 +21,7 @@ from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
 from drfhq_tools.filters import RULES, judge, reject_for
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
-from drfhq_tools.records import Detection, FaceRecord, Reject
+from drfhq_tools.records import Detection, FaceMeasures, FaceRecord, Reject
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 
@@ -52,12 +52,12 @@ class _Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Who stays, what each picture gives (by its sha256), and all rows of the new rejects."""
+    """Who stays, how many a rule drops, what each picture gives (by its sha256), and all rows of the new rejects."""
 
     kept: list[FaceRecord]
+    dropped: dict[str, int]
     gains: dict[str, _Gain]
     rejects: list[Reject]
-    recut: Recut
 
 
 def refilter(
@@ -87,7 +87,7 @@ def refilter(
     config = _changed(built, changes)
     plan = _plan(manifest.faces, read_rejects(data), config)
     if dry_run:
-        return plan.recut
+        return _recut(plan, (rule for gain in plan.gains.values() for rule in gain.rules.values()))
     found = _find(plan.gains, raw, data, progress)
     with staging_in(data) as staging:
         crops = staging / "faces"
@@ -97,7 +97,7 @@ def refilter(
         gained = extract_all(tasks, workers, progress)
         stage(staging, _gather(data, crops, pictures, plan, gained), config)
     commit(data)
-    return plan.recut
+    return _recut(plan, (plan.gains[face.source_sha256].rules[face.face_index] for one in gained for face in one.faces))
 
 
 def _read_build(data: Path) -> tuple[BuildConfig, int]:
@@ -127,27 +127,30 @@ def _plan(faces: Iterable[FaceRecord], rejects: Iterable[Reject], config: BuildC
     kept: list[FaceRecord] = []
     rows: list[Reject] = []
     dropped: Counter[str] = Counter()
+    digest = config.rules_digest
     for face in faces:
-        reject = reject_for(judge(face.measures, config), face.source_path, face.face_index, face.measures)
+        reject = _reject(face.source_path, face.face_index, face.measures, config)
         if reject is None:
-            kept.append(replace(face, rules_digest=config.rules_digest))
+            kept.append(replace(face, rules_digest=digest))
         else:
             dropped[str(reject.rule)] += 1
             rows += (replace(reject, source_path=path, found=face.found) for path in face.source_paths)
     again = [(reject, _judged_again(reject, config)) for reject in rejects]
     rows += (reject for _, reject in again if reject is not None)
     gains = _gains(reject for reject, now in again if now is None)
-    gained = Counter(rule for gain in gains.values() for rule in gain.rules.values())
-    recut = Recut(kept=len(kept), dropped=_in_order(dropped), gained=_in_order(gained))
-    return _Plan(kept=kept, gains=gains, rejects=rows, recut=recut)
+    return _Plan(kept=kept, dropped=dropped, gains=gains, rejects=rows)
 
 
 def _judged_again(reject: Reject, config: BuildConfig) -> Reject | None:
     """The row under the new rules, None if the face passes them; what no rule decided stays as it is."""
     if reject.measures is None or reject.face_index is None:
         return reject
-    now = reject_for(judge(reject.measures, config), reject.source_path, reject.face_index, reject.measures)
+    now = _reject(reject.source_path, reject.face_index, reject.measures, config)
     return now and replace(now, found=reject.found)
+
+
+def _reject(path: str, index: int, measures: FaceMeasures, config: BuildConfig) -> Reject | None:
+    return reject_for(judge(measures, config), path, index, measures)
 
 
 def _gains(rows: Iterable[Reject]) -> dict[str, _Gain]:
@@ -164,6 +167,10 @@ def _gains(rows: Iterable[Reject]) -> dict[str, _Gain]:
 
 def _known(gain: _Gain) -> Known:
     return Known(num_faces=gain.num_faces, detections=gain.detections)
+
+
+def _recut(plan: _Plan, gained_from: Iterable[str]) -> Recut:
+    return Recut(kept=len(plan.kept), dropped=_in_order(plan.dropped), gained=_in_order(Counter(gained_from)))
 
 
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
@@ -203,9 +210,16 @@ def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Pr
 
 
 def _gather(data: Path, crops: Path, pictures: int, plan: _Plan, gained: Sequence[Extracted]) -> Gathered:
-    failed = next((reject for one in gained for reject in one.rejects), None)
-    if failed is not None:
-        raise DrfhqError(f"{failed.source_path}: {failed.message}. Nothing was changed")
+    """Those who stay and those gained. Measured anew by other libraries, a face may fail a rule it just passed: then it
+    is a reject as before.
+
+    Raises:
+        DrfhqError: a picture could not be read this time.
+    """
+    again = [(one.source, reject) for one in gained for reject in one.rejects]
+    for source, reject in again:
+        if reject.face_index is None:
+            raise DrfhqError(f"{source.path}: {reject.message}. Nothing was changed")
     labels = read_labels(data)
     new = [face for one in gained for face in one.faces]
     return Gathered(
@@ -215,5 +229,8 @@ def _gather(data: Path, crops: Path, pictures: int, plan: _Plan, gained: Sequenc
         | {face.face_id: crops / face.image_path for face in new},
         labels={face.face_id: labels.get(face.face_id, ()) for face in plan.kept}
         | {face: said for one in gained for face, said in one.labels.items()},
-        rejects=plan.rejects,
+        rejects=[
+            *plan.rejects,
+            *(replace(reject, source_path=path) for source, reject in again for path in source.paths),
+        ],
     )

@@ -1,6 +1,9 @@
 """`drfhq filter`: whatever rules a data set had, it becomes what a fresh build with the new ones would be."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +13,17 @@ from PIL import Image
 from raw_pictures import FACE, five_faces, noise, shifted
 
 from drfhq_tools.cli import main
+from drfhq_tools.config import parse_settings
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import open_manifest
+from drfhq_tools.refilter import refilter
 
 RULES = {
-    "loose": "max_pad_fraction=1 min_native_ratio=0 yaw_deg=180 val_fraction=0.05",
-    "tight": "max_pad_fraction=0.1 min_native_ratio=0 yaw_deg=5 val_fraction=0.05",
-    "mixed": "max_pad_fraction=1 min_native_ratio=3 yaw_deg=1 val_fraction=0.5",
+    "loose": "max_pad_fraction=1 min_native_ratio=0 yaw_deg=180 val_fraction=0.05 split_seed=0",
+    "tight": "max_pad_fraction=0.1 min_native_ratio=0 yaw_deg=5 val_fraction=0.05 split_seed=0",
+    "mixed": "max_pad_fraction=1 min_native_ratio=4 yaw_deg=180 val_fraction=0.5 split_seed=3",
 }
-FACES = {"loose": 9, "tight": 5, "mixed": 1}
+FACES = {"loose": 9, "tight": 5, "mixed": 2}
 
 
 def run(*arguments: str | Path) -> Result:
@@ -46,7 +51,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("filter") / "raw"
     (folder / "sub").mkdir(parents=True)
     five_faces().save(folder / "five.png")
-    Image.fromarray(FACE[60:190, 160:290]).save(folder / "rim.png")
+    Image.fromarray(FACE[60:190, 160:290]).resize((390, 390)).save(folder / "rim.png")
     shutil.copy(folder / "rim.png", folder / "sub" / "a copy.png")
     Image.fromarray(FACE[0:256, 96:352]).resize((640, 640)).save(folder / "large.png")
     for number in (3, 7):
@@ -65,6 +70,7 @@ def fresh(raw: Path) -> dict[str, Path]:
     for rules, out in sets.items():
         run("build", "--raw", raw, "--out", out, "--size", "64", "--workers", "1", *settings(rules))
         assert len(open_manifest(out).faces) == FACES[rules]
+    assert {face.split for face in open_manifest(sets["mixed"]).faces} == {"train", "val"}
     return sets
 
 
@@ -100,3 +106,149 @@ def test_any_way_through_rules_ends_at_the_fresh_build(
     for rules in path:
         assert recut(data, rules, "--raw", raw).exit_code == 0
         assert contents(data) == contents(fresh[rules]), rules
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    copy: Callable[[str], Path], fresh: dict[str, Path]
+) -> None:
+    data = copy("tight")
+    result = recut(data, "mixed", "--dry-run")
+    assert result.exit_code == 0
+    said = " ".join(result.stdout.split())
+    assert "kept 1 dropped by min_native_ratio 4 gained from max_pad_fraction 1 Nothing was changed" in said
+    assert contents(data) == contents(fresh["tight"])
+
+
+def test_a_preset_and_a_file_name_rules_too(
+    copy: Callable[[str], Path], fresh: dict[str, Path], tmp_path: Path
+) -> None:
+    data = copy("loose")
+    file = tmp_path / "rules.toml"
+    file.write_text('[build]\npreset = "strict"\nsize = 64\nmax_pad_fraction = 0.5\nmax_pitch_deg = 180\n')
+    assert run("filter", data, "--config", file, "--set", "max_pad_fraction=0.1", "--set", "yaw_deg=5").exit_code == 0
+    assert contents(data) == contents(fresh["tight"])
+
+
+def test_what_it_refuses_changes_nothing(copy: Callable[[str], Path], raw: Path, tmp_path: Path) -> None:
+    data = copy("tight")
+    before = contents(data)
+    for arguments, code, said in (
+        (["--set", "size=128"], 2, "cannot change its size (64)"),
+        (["--set", "max_megapixels=10"], 2, "cannot change its max_megapixels (200.0)"),
+        (["--set", "detector=yunet"], 2, "cannot change its detector (dlib)"),
+        (["--set", "yaw=3"], 2, "did you mean"),
+        (["--set", "yaw_deg=180"], 2, "3 faces would be gained"),
+        (["--set", "yaw_deg=180", "--raw", tmp_path / "none"], 2, "is no folder"),
+        (["--set", "yaw_deg=180", "--raw", tmp_path], 1, "five.png (missing)"),
+        (["--set", "yaw_deg=180", "--raw", raw, "--workers", "0"], 2, "at least 1"),
+    ):
+        result = run("filter", data, *arguments)
+        assert (result.exit_code, said in result.stderr) == (code, True), (arguments, result.stderr)
+        assert "Traceback" not in result.stderr
+    assert contents(data) == before
+    assert not list(data.glob(".drfhq*"))
+    assert "run `drfhq build`" in run("filter", raw, "--set", "yaw_deg=1").stderr
+
+
+def test_a_raw_picture_that_changed_is_named_before_anything_happens(
+    copy: Callable[[str], Path], raw: Path, tmp_path: Path
+) -> None:
+    data = copy("tight")
+    before = contents(data)
+    other = Path(shutil.copytree(raw, tmp_path / "other"))
+    shifted(20).save(other / "sub" / "a copy.png")
+    result = recut(data, "loose", "--raw", other)
+    assert (result.exit_code, "sub/a copy.png (changed)" in result.stderr) == (1, True), result.stderr
+    assert contents(data) == before
+
+
+def test_a_data_set_with_a_picture_missing_stays_as_it_was(copy: Callable[[str], Path]) -> None:
+    data = copy("loose")
+    (data / "images" / "00000" / "00002.png").unlink()
+    before = contents(data)
+    result = recut(data, "tight")
+    assert (result.exit_code, "is missing: the data set is damaged" in result.stderr) == (1, True)
+    assert contents(data) == before
+    assert not list(data.glob(".drfhq*"))
+
+
+class _CutError(BaseException):
+    """Power fails: from here on nothing reaches the disk."""
+
+
+class Cutter:
+    """Lets a number of changes reach the disk, and none after them."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.seen = 0
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if self.left is None or not (writes or event in {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir"}):
+            return
+        self.seen += 1
+        if self.seen > self.left:
+            raise _CutError
+
+
+@pytest.fixture(scope="module")
+def cutter() -> Cutter:
+    return Cutter()
+
+
+def test_cut_at_any_moment_it_is_the_old_or_the_new_one_or_finished_by_the_next_run(
+    fresh: dict[str, Path], raw: Path, tmp_path: Path, cutter: Cutter
+) -> None:
+    old, new = contents(fresh["loose"]), contents(fresh["tight"])
+    outcomes = []
+    for changes in range(1000):
+        data = Path(shutil.copytree(fresh["loose"], tmp_path / str(changes)))
+        cutter.left, cutter.seen = changes, 0
+        try:
+            refilter(data, parse_settings(RULES["tight"].split()), raw=None, workers=1, progress=lambda *_: None)
+        except _CutError:
+            pass
+        finally:
+            done, cutter.left = cutter.seen <= changes, None
+        after = contents(data)
+        outcomes.append("old" if after == old else "new" if after == new else "between")
+        assert ("manifest.parquet" in after) == (outcomes[-1] != "between")
+        if changes % 2 or outcomes[-1] == "between":
+            rules = "tight" if changes % 4 else "mixed"
+            assert recut(data, rules, "--raw", raw).exit_code == 0
+            assert contents(data) == contents(fresh[rules])
+            assert not list(data.glob(".drfhq*"))
+        if done:
+            break
+    assert outcomes == sorted(outcomes, key=["old", "between", "new"].index)
+    assert set(outcomes) == {"old", "between", "new"}
+
+
+KILLED = """
+import os, sys
+from drfhq_tools.cli import main
+where = sys.argv.pop(1)
+def hook(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(where):
+        os._exit(137)
+sys.addaudithook(hook)
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("where", ["00004.png", "old-images", "build.json"])
+def test_killed_while_faces_are_gained_the_next_run_finishes(
+    where: str, copy: Callable[[str], Path], fresh: dict[str, Path], raw: Path, tmp_path: Path
+) -> None:
+    data = copy("tight")
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, script, where, "filter", data, *settings("loose"), "--raw", raw, "--workers", "1"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 137
+    assert (data / ".drfhq-staging").exists()
+    assert recut(data, "loose", "--raw", raw).exit_code == 0
+    assert contents(data) == contents(fresh["loose"])
+    assert not list(data.glob(".drfhq*"))

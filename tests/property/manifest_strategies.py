@@ -1,12 +1,12 @@
 """Hypothesis strategies of the manifest's types."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from hypothesis import strategies as st
 
 from drfhq_tools.labels.base import AGE_GROUPS, GENDERS, RACES
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
-from drfhq_tools.records import FaceMeasures, FaceRecord, Reject, RejectReason
+from drfhq_tools.records import FaceRecord, Reject, RejectReason
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 maybe = st.none() | words
@@ -43,14 +43,20 @@ records = st.builds(
     },
 )
 
+_whole_file: dict[str, object] = {"face_index": None, "found": None, "measures": None}
+_of_a_face = records.map(lambda face: {name: getattr(face, name) for name in _whole_file})
+
 rejects = st.builds(
-    Reject,
-    source_path=words,
-    reason=st.sampled_from(list(RejectReason)),
-    message=words,
-    face_index=st.none() | st.integers(0, 100),
-    rule=maybe,
-    value=st.none() | numbers,
-    threshold=st.none() | numbers,
-    measures=st.none() | st.builds(FaceMeasures, **{field.name: numbers for field in fields(FaceMeasures)}),
+    lambda row, face: replace(row, **face),
+    st.builds(
+        Reject,
+        source_path=words,
+        reason=st.sampled_from(list(RejectReason)),
+        message=words,
+        rule=maybe,
+        value=st.none() | numbers,
+        threshold=st.none() | numbers,
+        **{name: st.none() for name in _whole_file},
+    ),
+    st.just(_whole_file) | _of_a_face,
 )

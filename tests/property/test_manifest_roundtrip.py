@@ -40,3 +40,4 @@ def test_parquet_and_back(faces: list[FaceRecord]) -> None:
 def test_rejects_and_back(rows: list[Reject]) -> None:
     read = pq.read_table(io.BytesIO(rejects_bytes(rows))).to_pylist()
     assert read == [row.to_row() for row in rows]
+    assert [Reject.from_row(row) for row in read] == rows

@@ -159,7 +159,8 @@ def _extract(task: Task) -> tuple[list[_Kept], list[Reject]]:
         raise DecodeError(RejectReason.CHANGED, "the file changed while the build ran; run it again")
     known = task.known or _look_for_faces(pixels, task)
     if not known.detections:
-        return [], [Reject(source_path=source.path, reason=RejectReason.NO_FACE, message="no face found")]
+        message = "no face is given beside it" if config.detector == "precomputed" else "no face found"
+        return [], [Reject(source_path=source.path, reason=RejectReason.NO_FACE, message=message)]
     kept: list[_Kept] = []
     rejects: list[Reject] = []
     for index, detection in known.detections.items():

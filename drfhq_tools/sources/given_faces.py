@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from drfhq_tools.errors import SidecarError
-from drfhq_tools.geometry import FloatArray, ffhq_quad
+from drfhq_tools.geometry import FloatArray, eye_and_mouth_means, ffhq_quad
 from drfhq_tools.records import GivenFace
 
 FACES: Final = "faces"
@@ -23,6 +23,7 @@ FACE_FIELDS: Final = frozenset({FACES, LANDMARKS})
 
 _MAX_FACES: Final = 1000
 _MAX_PX: Final = 1e6
+_MIN_SIDE_PX: Final = 4.0
 _POINTS: Final = 68
 
 
@@ -55,11 +56,21 @@ def _face(face: object, where: str) -> GivenFace:
     points = _numbers(face.get(LANDMARKS))
     if points is None or points.size != 2 * _POINTS or points.ndim > 2 or (points.ndim == 2 and points.shape[1] != 2):
         raise SidecarError(f"{where} must hold {_POINTS} landmarks, each x and y in pixels")
-    try:
-        ffhq_quad(points.reshape(-1, 2))
-    except ValueError as error:
-        raise SidecarError(f"{where}: {error}") from error
+    _check_order(points.reshape(-1, 2), where)
     return GivenFace(landmarks=tuple(points.reshape(-1).tolist()), box=_box(face.get("box"), where))
+
+
+def _check_order(points: FloatArray, where: str) -> None:
+    """Refuse landmarks that no upright picture can show: a crop made of them would be upside down."""
+    eye_left, eye_right, mouth = eye_and_mouth_means(points)
+    across, down = eye_right - eye_left, mouth - (eye_left + eye_right) / 2
+    if across[0] * down[1] - across[1] * down[0] <= 0:
+        raise SidecarError(
+            f"{where} holds landmarks in mirrored order; points 36 to 41 are the eye on the viewer's left, and y grows "
+            "downwards"
+        )
+    if ffhq_quad(points).side_px < _MIN_SIDE_PX:
+        raise SidecarError(f"{where} holds landmarks within a pixel of each other; they must be in pixels")
 
 
 def _box(value: object, where: str) -> tuple[float, float, float, float] | None:

@@ -144,11 +144,12 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
 
 def _upright_srgb(image: Image.Image) -> Pixels:
     profile = image.info.get("icc_profile")
-    upright = ImageOps.exif_transpose(image)
-    flat = _to_srgb(_eight_bit(upright), profile)
+    ImageOps.exif_transpose(image, in_place=True)
+    flat = _to_srgb(_eight_bit(image), profile)
     if flat.mode == "RGBA":
         flat = Image.alpha_composite(Image.new("RGBA", flat.size, _BACKGROUND), flat)
-    return np.asarray(flat.convert("RGB"), dtype=np.uint8)
+    rgb = flat if flat.mode == "RGB" else flat.convert("RGB")
+    return np.asarray(rgb, dtype=np.uint8)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

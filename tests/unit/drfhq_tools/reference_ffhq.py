@@ -40,6 +40,13 @@ def reference_crop(pixels: npt.NDArray[np.uint8], quad: npt.NDArray[np.float64],
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
 
+def needs_padding(quad: npt.NDArray[np.float64], size: int, width: int, height: int) -> bool:
+    """Whether the crop is padded and blurred, which is what takes the time."""
+    picture, quad = _shrunk(Image.new("L", (width, height)), quad.copy(), size)
+    border = max(int(np.rint(np.hypot(*(quad[3] - quad[0])) * 0.1)), 3)
+    return bool(_pads(quad, picture, border).max() > border - 4)
+
+
 def _shrunk(
     picture: Image.Image, quad: npt.NDArray[np.float64], size: int
 ) -> tuple[Image.Image, npt.NDArray[np.float64]]:
@@ -68,12 +75,15 @@ def _cut(
     return picture.crop(box), quad - box[:2]
 
 
+def _pads(quad: npt.NDArray[np.float64], picture: Image.Image, border: int) -> npt.NDArray[np.int_]:
+    x0, y0, x1, y1 = _bounds(quad)
+    return np.maximum(np.array([-x0, -y0, x1 - picture.width, y1 - picture.height]) + border, 0)
+
+
 def _padded(
     picture: Image.Image, quad: npt.NDArray[np.float64], side: float, border: int
 ) -> tuple[Image.Image, npt.NDArray[np.float64]]:
-    x0, y0, x1, y1 = _bounds(quad)
-    overhang = np.array([-x0, -y0, x1 - picture.width, y1 - picture.height])
-    pads = np.maximum(overhang + border, 0)
+    pads = _pads(quad, picture, border)
     if pads.max() <= border - 4:
         return picture, quad
     left, top, right, bottom = (int(pad) for pad in np.maximum(pads, int(np.rint(side * 0.3))))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from drfhq_tools.manifest.document import as_json, fill
+from drfhq_tools.sources.given_faces import FACE_FIELDS
 from drfhq_tools.sources.sidecar import DECLARED_FIELDS, PROVENANCE_FIELDS
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -24,4 +25,4 @@ def test_every_field_of_a_sidecar_is_explained() -> None:
     )
     table = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     explained = {name.strip() for cell in table for name in cell.split(",")} - {"field", "---"}
-    assert explained == {*DECLARED_FIELDS, *PROVENANCE_FIELDS}
+    assert explained == {*DECLARED_FIELDS, *PROVENANCE_FIELDS, *FACE_FIELDS}

@@ -21,9 +21,9 @@ from typing import Final
 
 from drfhq_tools import __version__
 from drfhq_tools.atomic import write_file
-from drfhq_tools.config import BuildConfig
+from drfhq_tools.config import BuildConfig, config_from
 from drfhq_tools.dedupe import duplicate_groups
-from drfhq_tools.errors import ManifestError
+from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.geometry import IBUG68
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
@@ -62,17 +62,48 @@ class Gathered:
     rejects: Sequence[Reject]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What ``build.json`` says a data set was built with, and of how many pictures."""
+
+    config: BuildConfig
+    pictures: int
+
+
+def read_build(data: Path) -> Built:
+    """Read ``build.json``.
+
+    Raises:
+        ManifestError: it is missing or damaged, or this version would cut other crops with the same settings.
+    """
+    path = data / BUILD_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        built = Built(config=config_from(document["settings"]), pictures=int(document["counts"]["pictures"]))
+        digest = document["pixels_digest"]
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise ManifestError(f"cannot read {path} ({error}): build the data set anew") from error
+    if digest != built.config.pixels_digest:
+        raise ManifestError(f"{data} was built by a version that cuts other crops: build it anew")
+    return built
+
+
 @contextmanager
 def staging_in(out: Path) -> Iterator[Path]:
-    """A fresh staging folder in ``out``, with ``faces`` in it for crops; thrown away if the block fails."""
+    """A fresh staging folder in ``out``, with ``faces`` in it for crops; thrown away if the block fails.
+
+    Raises:
+        DrfhqError: the disk is full, or ``out`` cannot be written to.
+    """
     staging = out / STAGING_NAME
-    _discard(staging)
-    (staging / "faces").mkdir(parents=True)
-    try:
-        yield staging
-    except BaseException:
+    with _disk_trouble_told(out):
         _discard(staging)
-        raise
+        (staging / "faces").mkdir(parents=True)
+        try:
+            yield staging
+        except BaseException:
+            _discard(staging)
+            raise
 
 
 def stage(staging: Path, gathered: Gathered, config: BuildConfig) -> BuildSummary:
@@ -102,17 +133,22 @@ def stage(staging: Path, gathered: Gathered, config: BuildConfig) -> BuildSummar
 
 def commit(out: Path) -> None:
     """Put the staged data set in place of an old one, whose manifest goes first: at no time does a manifest stand
-    beside images of another. Staging goes last. Begun and cut, it goes on where it was."""
+    beside images of another. Staging goes last. Begun and cut, it goes on where it was.
+
+    Raises:
+        DrfhqError: something in ``out`` cannot be moved; what is left to do, :func:`finish_interrupted` does.
+    """
     staging = out / STAGING_NAME
     new = staging / "new"
-    (out / MANIFEST_NAME).unlink(missing_ok=True)
-    if (new / "images").exists():
-        if (out / "images").exists():
-            (out / "images").replace(staging / "old-images")
-        (new / "images").replace(out / "images")
-    for name in _TABLES:
-        if (new / name).exists():
-            (new / name).replace(out / name)
+    with _disk_trouble_told(out):
+        (out / MANIFEST_NAME).unlink(missing_ok=True)
+        if (new / "images").exists():
+            if (out / "images").exists():
+                (out / "images").replace(staging / "old-images")
+            (new / "images").replace(out / "images")
+        for name in _TABLES:
+            if (new / name).exists():
+                (new / name).replace(out / name)
     shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -150,15 +186,28 @@ def _place(crop: Path, target: Path, staging: Path) -> None:
     try:
         if crop.is_relative_to(staging):
             crop.replace(target)
-            return
-        try:
-            os.link(crop, target)
-        except FileNotFoundError:
-            raise
-        except OSError:  # a file system without links
-            write_file(target, crop.read_bytes())
+        else:
+            _link_or_copy(crop, target)
     except FileNotFoundError as error:
         raise ManifestError(f"{crop} is missing: the data set is damaged; build it anew") from error
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # not every disk knows links
+        write_file(target, file.read_bytes())
+
+
+@contextmanager
+def _disk_trouble_told(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DrfhqError(
+            f"cannot write to {out}: {reason}; free some space or close what uses it, then run it again"
+        ) from error
 
 
 def _discard(staging: Path) -> None:

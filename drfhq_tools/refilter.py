@@ -8,16 +8,15 @@ opened: they get new numbers.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.assemble import BUILD_NAME, Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.assemble import Gathered, commit, finish_interrupted, read_build, stage, staging_in
 from drfhq_tools.config import BuildConfig, config_from, expand_preset
-from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
 from drfhq_tools.filters import RULES, judge, reject_for
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
@@ -83,8 +82,8 @@ def refilter(
         raise UsageError(f"workers is {workers}, must be at least 1")
     finish_interrupted(data)
     manifest = open_manifest(data)
-    built, pictures = _read_build(data)
-    config = _changed(built, changes)
+    built = read_build(data)
+    config = _changed(built.config, changes)
     plan = _plan(manifest.faces, read_rejects(data), config)
     if dry_run:
         return _recut(plan, (rule for gain in plan.gains.values() for rule in gain.rules.values()))
@@ -95,22 +94,9 @@ def refilter(
             Task(found=one, staging=crops, config=config, known=_known(plan.gains[one.source.sha256])) for one in found
         ]
         gained = extract_all(tasks, workers, progress)
-        stage(staging, _gather(data, crops, pictures, plan, gained), config)
+        stage(staging, _gather(data, crops, built.pictures, plan, gained), config)
     commit(data)
     return _recut(plan, (plan.gains[face.source_sha256].rules[face.face_index] for one in gained for face in one.faces))
-
-
-def _read_build(data: Path) -> tuple[BuildConfig, int]:
-    """The settings a data set was built with, and of how many pictures."""
-    path = data / BUILD_NAME
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        config = config_from(document["settings"])
-        if document["pixels_digest"] != config.pixels_digest:
-            raise ManifestError(f"{data} was built by a version that cuts other crops: build it anew")
-        return config, int(document["counts"]["pictures"])
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-        raise ManifestError(f"cannot read {path} ({error}): build the data set anew") from error
 
 
 def _changed(built: BuildConfig, changes: Mapping[str, object]) -> BuildConfig:

@@ -1,5 +1,6 @@
 """Re-cutting sets made of rows alone: what is counted, what is kept as it was, and what is refused."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 
 from drfhq_tools.assemble import Gathered, commit, finish_interrupted, stage, staging_in
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.errors import ManifestError, UsageError
+from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.hashing import sha256_bytes
 from drfhq_tools.manifest import open_manifest
@@ -121,6 +122,17 @@ def test_crops_of_another_version_are_not_mixed_with_ours(data: Path) -> None:
     (data / "build.json").write_text(json.dumps(document | {"pixels_digest": "other"}))
     with pytest.raises(ManifestError, match="cuts other crops"):
         recut(data, max_yaw_deg=15)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    def fill() -> None:
+        with staging_in(tmp_path) as staging:
+            assert (staging / "faces").is_dir()
+            raise OSError(errno.ENOSPC, "No space left")
+
+    with pytest.raises(DrfhqError, match="No space left; free some"):
+        fill()
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_a_staged_manifest_with_none_in_place_is_a_commit_to_finish(data: Path) -> None:

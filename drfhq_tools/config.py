@@ -27,7 +27,12 @@ DETECTOR_NAMES: Final = ("dlib", "dlib-cnn", "yunet", "precomputed")
 _PRESET: Final = "preset"
 PRESETS: Final[Mapping[str, Mapping[str, float]]] = {
     # Or-El et al. 2020 on FFHQ-Aging, as far as it can be measured here; docs/quality.md says what is missing.
-    "strict": {"max_pitch_deg": 30.0, "max_yaw_deg": 40.0},
+    "strict": {
+        "max_pitch_deg": 30.0,
+        "max_yaw_deg": 40.0,
+        "max_worse_eye_occlusion": 0.9,
+        "max_better_eye_occlusion": 0.5,
+    },
     "lenient": {"min_native_ratio": 0.0, "max_pad_fraction": 1.0},
 }
 """Settings under a name; those given beside it override them."""
@@ -93,6 +98,12 @@ class BuildConfig:
     max_compression_artifacts: float = 1.0
     """Strongest 8×8 blocks in the source picture, 0 to 1; 1 keeps every face."""
 
+    max_worse_eye_occlusion: float = 1.0
+    """Surest that the eye more likely covered may be so, 0 to 1; 1 keeps every face."""
+
+    max_better_eye_occlusion: float = 1.0
+    """Surest that the other eye may be so, and with it both; 1 keeps every face."""
+
     max_megapixels: float = 200.0
     """Pictures of more pixels than this, by their header, are not decoded: they would fill the memory."""
 
@@ -124,6 +135,8 @@ class BuildConfig:
             "min_dynamic_range": (0, 8),
             "min_illumination_uniformity": (0, 1),
             "max_compression_artifacts": (0, 1),
+            "max_worse_eye_occlusion": (0, 1),
+            "max_better_eye_occlusion": (0, 1),
             "max_megapixels": (0.001, 100_000),
             "val_fraction": (0, 1),
             "test_fraction": (0, 1),
@@ -207,7 +220,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
             raise UsageError(f"cannot read {assignment!r}; write NAME=VALUE, such as yaw_deg=30")
         name = next((name for name in (given, f"max_{given}", f"min_{given}") if name in defaults), None)
         if name is None:
-            raise _unknown(given, {*defaults, *(field[4:] for field in defaults if field.startswith(("max_", "min_")))})
+            raise _unknown(given, defaults, [name[4:] for name in defaults if name.startswith(("max_", "min_"))])
         wanted = type(defaults[name])
         try:
             settings[name] = wanted(text)
@@ -216,9 +229,9 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
     return settings
 
 
-def _unknown(name: str, known: Iterable[str]) -> UsageError:
+def _unknown(name: str, known: Iterable[str], short: Iterable[str] = ()) -> UsageError:
     names = list(known)
-    near = difflib.get_close_matches(name, names, 1)
+    near = difflib.get_close_matches(name, [*names, *short], 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
     return UsageError(f"there is no build setting {name!r}; {hint}")
 

@@ -6,6 +6,7 @@ or not. What was not measured fails no rule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from drfhq_tools.config import BuildConfig
@@ -64,6 +65,16 @@ RULES: Final = (
         RejectReason.COMPRESSED,
         "blocks of a strength of {value:.2f}, the most is {threshold:g}",
     ),
+    Rule(
+        "max_worse_eye_occlusion",
+        RejectReason.EYES_COVERED,
+        "an eye is covered with a probability of {value:.2f}, the most is {threshold:g}",
+    ),
+    Rule(
+        "max_better_eye_occlusion",
+        RejectReason.EYES_COVERED,
+        "both eyes are covered with a probability of {value:.2f} or more, the most is {threshold:g}",
+    ),
 )
 _BY_NAME: Final = {rule.name: rule for rule in RULES}
 
@@ -96,13 +107,25 @@ def reject_for(
 def _verdict(rule: str, measures: FaceMeasures, config: BuildConfig) -> Verdict:
     threshold = float(getattr(config, rule))
     bound, measure = rule.split("_", 1)
-    value = _size(measures, measure, config)
+    derived = _DERIVED.get(measure)
+    value = derived(measures, config) if derived else _size(getattr(measures, measure))
     keep = value is None or (value >= threshold if bound == "min" else value <= threshold)
     return Verdict(rule=rule, value=value, threshold=threshold, keep=keep)
 
 
-def _size(measures: FaceMeasures, measure: str, config: BuildConfig) -> float | None:
-    if measure == "native_ratio":
-        return measures.native_side_px / config.size
-    value: float | None = getattr(measures, measure)
+def _size(value: float | None) -> float | None:
     return None if value is None else abs(value)
+
+
+def _eyes(measures: FaceMeasures, *, worse: bool) -> float | None:
+    eyes = (measures.left_eye_occlusion, measures.right_eye_occlusion)
+    known = [eye for eye in eyes if eye is not None]
+    return (max(known) if worse else min(known)) if len(known) == len(eyes) else None
+
+
+_DERIVED: Final[dict[str, Callable[[FaceMeasures, BuildConfig], float | None]]] = {
+    "native_ratio": lambda measures, config: measures.native_side_px / config.size,
+    "worse_eye_occlusion": lambda measures, _: _eyes(measures, worse=True),
+    "better_eye_occlusion": lambda measures, _: _eyes(measures, worse=False),
+}
+"""Values of the rules that no one column holds."""

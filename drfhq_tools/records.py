@@ -138,6 +138,7 @@ class RejectReason(StrEnum):
     BLURRED = "blurred"
     BADLY_EXPOSED = "badly_exposed"
     COMPRESSED = "compressed"
+    EYES_COVERED = "eyes_covered"
     EMPTY_FILE = "empty_file"
     NOT_A_PICTURE = "not_a_picture"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -168,6 +169,7 @@ _RULES_AND_NOTES: Final = frozenset(
         RejectReason.BLURRED,
         RejectReason.BADLY_EXPOSED,
         RejectReason.COMPRESSED,
+        RejectReason.EYES_COVERED,
         RejectReason.LABEL_NOTE,
     }
 )
@@ -198,6 +200,8 @@ class FaceMeasures:
     compression_artifacts: float | None = None
     eyes_open: float | None = None
     mouth_closed: float | None = None
+    left_eye_occlusion: float | None = None
+    right_eye_occlusion: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +340,8 @@ class FaceRecord:
     compression_artifacts: float | None = None
     eyes_open: float | None = None
     mouth_closed: float | None = None
+    left_eye_occlusion: float | None = None
+    right_eye_occlusion: float | None = None
     gender: str | None = None
     gender_status: LabelStatus = "unknown"
     gender_probability: float | None = None

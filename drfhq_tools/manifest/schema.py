@@ -54,6 +54,8 @@ _MEASURES: Final = (
     ("compression_artifacts", "strength of 8×8 blocks in the source picture around the face, 0 none to 1"),
     ("eyes_open", "widest distance of the lids over that of eyes and chin, of the eye that is less open; 0 is shut"),
     ("mouth_closed", "1 less the inner lips' widest distance over that of eyes and chin; 1 is closed"),
+    ("left_eye_occlusion", "probability that something covers the eye on the viewer's left: hair, a hand, dark glass"),
+    ("right_eye_occlusion", "probability that something covers the eye on the viewer's right"),
 )
 _ALWAYS_MEASURED: Final = {f.name for f in fields(FaceMeasures) if f.type == "float"}
 
@@ -148,6 +150,7 @@ REASONS: Final[dict[RejectReason, str]] = {
     RejectReason.BLURRED: "the face is not sharp enough; lower min_sharpness",
     RejectReason.BADLY_EXPOSED: "too dark, too bright, flat or lit from one side; lower the rule named in the row",
     RejectReason.COMPRESSED: "the picture around the face shows blocks; raise max_compression_artifacts",
+    RejectReason.EYES_COVERED: "an eye or both seem covered; raise max_worse_eye_occlusion, max_better_eye_occlusion",
     RejectReason.EMPTY_FILE: "the file has no bytes",
     RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",
     RejectReason.UNSUPPORTED_FORMAT: "a picture, but not a PNG, JPEG, WebP, TIFF or BMP of a kind that is read",

@@ -10,6 +10,7 @@ import numpy as np
 
 from drfhq_tools.geometry import IBUG68, points_in_crop
 from drfhq_tools.quality.compression import blockiness
+from drfhq_tools.quality.eyes import eye_occlusion
 from drfhq_tools.quality.lids import eyes_open, inter_eye_px, mouth_closed
 from drfhq_tools.quality.picture import measured_copy, picture_measures
 from drfhq_tools.quality.pose import head_pose
@@ -27,6 +28,7 @@ def measure(crop: Pixels, pad_fraction: float, picture: Pixels, detection: Detec
     quad = detection.quad
     points = detection.landmarks if detection.scheme == IBUG68 else None
     yaw, pitch, roll = (None, None, None) if points is None else head_pose(points, (picture.shape[1], picture.shape[0]))
+    left_eye, right_eye = (None, None) if points is None else eye_occlusion(picture, points)
     luma = measured_copy(crop)
     inside = None if points is None else np.asarray(points_in_crop(points, quad, luma.shape[0]))
     return FaceMeasures(
@@ -39,6 +41,8 @@ def measure(crop: Pixels, pad_fraction: float, picture: Pixels, detection: Detec
         roll_deg=roll,
         eyes_open=None if points is None else eyes_open(points),
         mouth_closed=None if points is None else mouth_closed(points),
+        left_eye_occlusion=left_eye,
+        right_eye_occlusion=right_eye,
         compression_artifacts=blockiness(picture, quad),
         **picture_measures(luma, inside),
     )

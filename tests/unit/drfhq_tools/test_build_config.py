@@ -5,8 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from drfhq_tools.config import BuildConfig, config_from, read_toml
+from drfhq_tools.config import PRESETS, BuildConfig, config_from, parse_settings, read_toml
 from drfhq_tools.errors import UsageError
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "min_inter_eye_px": (0, 100_000),
+    "max_yaw_deg": (0, 180),
+    "max_pitch_deg": (0, 180),
+    "max_roll_deg": (0, 180),
+    "max_quad_repeatability": (0, 1),
+    "min_eyes_open": (0, 1),
+    "min_mouth_closed": (0, 1),
+    "min_sharpness": (0, 1000),
+    "min_under_exposure_prevention": (0, 1),
+    "min_over_exposure_prevention": (0, 1),
+    "min_dynamic_range": (0, 8),
+    "min_illumination_uniformity": (0, 1),
+    "max_compression_artifacts": (0, 1),
+    "max_worse_eye_occlusion": (0, 1),
+    "max_better_eye_occlusion": (0, 1),
+}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +86,7 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         "detector_weights": "00",
         "min_native_ratio": 0.4,
         "max_pad_fraction": 0.5,
+        **{name: (low + high) / 2 for name, (low, high) in BOUNDS.items()},
         "max_megapixels": 10.0,
         "val_fraction": 0.1,
         "test_fraction": 0.1,
@@ -78,6 +97,69 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         changed = replace(base, **{name: value})  # type: ignore[arg-type]
         moved = (changed.pixels_digest != base.pixels_digest, changed.rules_digest != base.rules_digest)
         assert moved == ((True, False) if name in {"size", "detector", "detector_weights"} else (False, True)), name
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_bounds_are_off_unless_set(name: str) -> None:
+    low, high = BOUNDS[name]
+    assert getattr(BuildConfig(), name) == (high if name.startswith("max") else low)
+    for value in (low - 0.1, high + 0.1, float("nan")):
+        with pytest.raises(UsageError, match=f"{name} is"):
+            config_from({name: value})
+
+
+@pytest.mark.parametrize(
+    ("assignments", "settings"),
+    [
+        ([], {}),
+        (["max_yaw_deg=30"], {"max_yaw_deg": 30.0}),
+        (["yaw_deg=30", "sharpness=4.5"], {"max_yaw_deg": 30.0, "min_sharpness": 4.5}),
+        (["yaw_deg=30", "max_yaw_deg=20"], {"max_yaw_deg": 20.0}),
+        (["size=256", "detector=yunet"], {"size": 256, "detector": "yunet"}),
+        (["pad_fraction=1e-2"], {"max_pad_fraction": 0.01}),
+    ],
+)
+def test_settings_by_name_or_by_measure(assignments: list[str], settings: dict[str, object]) -> None:
+    assert parse_settings(assignments) == settings
+    config_from(settings)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("yaw_deg", "write NAME=VALUE"),
+        ("yaw=30", "did you mean yaw_deg"),
+        ("maxyaw_deg=30", "did you mean max_yaw_deg"),
+        ("banana=1", "known are size"),
+        ("yaw_deg=", "max_yaw_deg is '', must be a number"),
+        ("yaw_deg=wide", "must be a number"),
+        ("size=256.5", "must be a whole number"),
+        ("=3", "no build setting ''"),
+    ],
+)
+def test_assignments_refused_with_advice(assignment: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_settings([assignment])
+
+
+def test_presets_are_overridden_by_what_stands_beside_them() -> None:
+    assert config_from({"preset": "strict"}) == BuildConfig(
+        max_yaw_deg=40, max_pitch_deg=30, max_worse_eye_occlusion=0.9, max_better_eye_occlusion=0.5
+    )
+    assert config_from({"max_yaw_deg": 50, "preset": "strict"}).max_yaw_deg == 50
+    lenient = config_from({"preset": "lenient"})
+    assert (lenient.min_native_ratio, lenient.max_pad_fraction) == (0, 1)
+    for preset in PRESETS:
+        assert config_from({"preset": preset}).pixels_digest == BuildConfig().pixels_digest
+    for wrong in ("stricter", 3):
+        with pytest.raises(UsageError, match="known are strict, lenient"):
+            config_from({"preset": wrong})
+
+
+def test_a_toml_file_may_name_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "build.toml"
+    file.write_text('preset = "strict"\nmax_yaw_deg = 10\n')
+    assert config_from(read_toml(file)) == config_from({"preset": "strict", "max_yaw_deg": 10})
 
 
 def test_every_setting_explains_itself() -> None:

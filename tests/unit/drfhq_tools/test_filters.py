@@ -28,6 +28,8 @@ GOOD = FaceMeasures(
     compression_artifacts=0.1,
     eyes_open=0.08,
     mouth_closed=0.97,
+    left_eye_occlusion=0.3,
+    right_eye_occlusion=0.2,
 )
 CONFIG = BuildConfig(size=256, min_native_ratio=0.5, max_pad_fraction=0.25)
 UNKNOWN = {field.name: None for field in fields(FaceMeasures) if field.type == "float | None"}
@@ -72,6 +74,8 @@ TIGHT = {
     "min_dynamic_range": (7.0, RejectReason.BADLY_EXPOSED),
     "min_illumination_uniformity": (0.5, RejectReason.BADLY_EXPOSED),
     "max_compression_artifacts": (0.05, RejectReason.COMPRESSED),
+    "max_worse_eye_occlusion": (0.25, RejectReason.EYES_COVERED),
+    "max_better_eye_occlusion": (0.1, RejectReason.EYES_COVERED),
 }
 
 
@@ -92,12 +96,14 @@ def test_each_rule_alone_rejects_for_its_reason(rule: str) -> None:
 def test_every_bound_in_the_settings_is_a_rule() -> None:
     bounds = {field.name for field in fields(BuildConfig) if field.name.startswith(("min_", "max_"))}
     assert bounds - {"max_megapixels"} == {rule.name for rule in RULES}
-    measured = {field.name for field in fields(FaceMeasures)} | {"native_ratio"}
+    derived = {"native_ratio", "worse_eye_occlusion", "better_eye_occlusion"}
+    measured = {field.name for field in fields(FaceMeasures)} | derived
     assert {rule.name[4:] for rule in RULES} <= measured
 
 
 def test_what_was_not_measured_fails_no_rule() -> None:
-    tight = {rule: threshold for rule, (threshold, _) in TIGHT.items() if rule[4:] in UNKNOWN}
+    known = {f"min_{name}" for name in set(asdict(GOOD)) - set(UNKNOWN)} | {"min_native_ratio", "max_pad_fraction"}
+    tight = {rule: threshold for rule, (threshold, _) in TIGHT.items() if rule not in known}
     verdicts = judge(replace(GOOD, **UNKNOWN), config_from({"size": 256, **tight}))  # type: ignore[arg-type]
     assert all(verdict.keep for verdict in verdicts)
     assert {verdict.rule for verdict in verdicts if verdict.value is None} == set(tight)

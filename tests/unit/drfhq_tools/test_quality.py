@@ -18,6 +18,7 @@ from drfhq_tools.detect import make_detector
 from drfhq_tools.geometry import FloatArray, Quad
 from drfhq_tools.quality import head_pose, measure, pose
 from drfhq_tools.quality.compression import blockiness
+from drfhq_tools.quality.eyes import eye_features, eye_occlusion
 from drfhq_tools.quality.lids import eyes_open, mouth_closed
 from drfhq_tools.quality.picture import PictureMeasures, face_region, measured_copy, picture_measures
 from drfhq_tools.records import Detection, FaceMeasures, Pixels
@@ -243,6 +244,53 @@ def test_lids_and_lips_are_measured_by_their_distance(portrait: tuple[Pixels, De
     assert 0.03 < eyes_open(landmarks) < 0.2
     turned = landmarks @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
     assert eyes_open(turned) == pytest.approx(eyes_open(landmarks))
+
+
+FRINGES = ("mh_103", "mh_107")  # of the demo's renders, those whose hair hides the eye on the viewer's left
+MIRRORED = [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
+MIRRORED += [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
+MIRRORED += [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
+
+
+def test_hair_over_an_eye_is_told_from_a_free_one() -> None:
+    """The weights were learnt without these fringes."""
+    covered, free = [], []
+    for path in sorted(RENDERS.glob("*.jpg")):
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        for face in make_detector().detect(picture):
+            left, right = eye_occlusion(picture, face.landmarks)
+            (covered if path.name.startswith(FRINGES) else free).append(left)
+            free.append(right)
+    assert len(covered) == 2
+    assert min(covered) > 0.9
+    assert np.mean(np.array(free) > 0.5) < 0.05
+    assert max(free) < 0.9
+
+
+def test_something_before_an_eye_covers_that_eye(portrait: tuple[Pixels, Detection]) -> None:
+    picture, face = portrait
+    eye = np.rint(face.landmarks[42:48].mean(axis=0)).astype(int).tolist()
+    hidden = np.asarray(cv2.ellipse(picture.copy(), eye, (26, 20), 10, 0, 360, (150, 110, 90), -1), dtype=np.uint8)
+    free, changed = eye_occlusion(picture, face.landmarks), eye_occlusion(hidden, face.landmarks)
+    assert max(free) < 0.5
+    assert changed[0] == pytest.approx(free[0], abs=0.01)
+    assert changed[1] > 0.9
+
+
+def test_a_mirror_image_has_its_eyes_swapped(portrait: tuple[Pixels, Detection]) -> None:
+    picture, face = portrait
+    landmarks = (face.landmarks * [-1, 1] + [picture.shape[1] - 1, 0])[MIRRORED]
+    for eye in (0, 1):
+        np.testing.assert_allclose(
+            eye_features(np.ascontiguousarray(picture[:, ::-1]), landmarks, 1 - eye),
+            eye_features(picture, face.landmarks, eye),
+            atol=0.03,
+        )
+
+
+def test_a_flat_eye_has_features_too() -> None:
+    features = eye_features(np.full((100, 100, 3), 90, np.uint8), project(0, 0, 0), 0)
+    assert not features.any()
 
 
 def test_landmarks_that_fall_together_divide_by_nothing() -> None:

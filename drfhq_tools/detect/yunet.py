@@ -1,10 +1,11 @@
 """YuNet, a small CNN (Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector"), run by OpenCV. No package
 ships its weights (ONNX, Apache-2.0).
 
-It was trained on faces of 10 to 300 pixels, so it looks at small copies alone: one for large faces and one for small,
-their answers merged. Its five points place the box that the 68-point model starts from: they tell place and size of a
-face better than its rectangle does, and how far the head is tilted. Beyond some 45° it still finds faces, but its
-points no longer follow the tilt and its score falls; such a face is cut out and looked at again, turned in steps.
+It was trained on faces of 10 to 300 pixels, so it looks at a small copy of the picture, and at a larger one where the
+least face asked for would be too small on that or nothing was found. Its five points place the box that the 68-point
+model starts from: they tell place and size of a face better than its rectangle does, and how far the head is tilted.
+Beyond some 45° it still finds faces, but its points no longer follow the tilt and its score falls; such a face is cut
+out and looked at again, turned in steps. A picture without any is looked at once more, lying on its side.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import shrink, warp
 
 YUNET: Final = "yunet"
-LONGEST_SIDES_PX: Final = (640, 320)
+SMALL_COPY_PX: Final = 320  # longest side
+LARGE_COPY_PX: Final = 640
+SEEN_FACE_PX: Final = 20  # no face asked for should be smaller than this on the largest copy
 MIN_SCORE: Final = 0.6
 CANDIDATE_SCORE: Final = 0.4  # some heads on their side score no more before they are turned
 SURE_SCORE: Final = 0.91  # 99 upright faces in 100 score more, none tilted by 60° or more does
@@ -55,7 +58,7 @@ class YuNet:
         """See :class:`drfhq_tools.detect.base.Detector`."""
         network = load_network(self.settings.weights or resolve(YUNET).path)
         hits = []
-        for candidate in _distinct(list(_answers(network, pixels))):
+        for candidate in _distinct(_candidates(network, pixels, self.settings.min_face_px)):
             answer = candidate if candidate.score > SURE_SCORE else _look_again(network, pixels, candidate)
             box = face_box(answer.points)
             if answer.score >= MIN_SCORE and box.side >= self.settings.min_face_px:
@@ -136,19 +139,28 @@ def load_network(path: Path) -> Network:
     return network
 
 
-def _answers(network: Network, pixels: Pixels) -> Iterator[Answer]:
-    """Answers on each copy, in coordinates of the picture."""
+def _candidates(network: Network, pixels: Pixels, min_face_px: int) -> list[Answer]:
+    """Answers of any score, in coordinates of the picture."""
     longest = max(pixels.shape[:2])
-    factor = max(1, longest // LONGEST_SIDES_PX[0])
+    factor = max(1, longest // LARGE_COPY_PX)
     copy = shrink(pixels, factor)
-    height, width = copy.shape[:2]
-    for side in sorted({min(side, longest // factor) for side in LONGEST_SIDES_PX}, reverse=True):
-        ratio = side / max(height, width)
-        size = max(1, round(width * ratio)), max(1, round(height * ratio))
-        small = np.asarray(cv2.resize(copy, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        to_picture = np.diag([factor * width / size[0], factor * height / size[1], 1.0])
-        for answer in network.run(small):
-            yield answer.mapped(to_picture)
+    found = _answers(network, copy, SMALL_COPY_PX)
+    if not found or min_face_px * SMALL_COPY_PX < SEEN_FACE_PX * longest:
+        found += _answers(network, copy, LARGE_COPY_PX)
+    if not found:
+        upright = np.array([[0.0, -1.0, copy.shape[1]], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        found = [answer.mapped(upright) for answer in _answers(network, np.rot90(copy), SMALL_COPY_PX)]
+    return [answer.mapped(np.diag([factor, factor, 1.0])) for answer in found]
+
+
+def _answers(network: Network, pixels: Pixels, longest_px: int) -> list[Answer]:
+    """What is found on a copy of at most this longest side."""
+    height, width = pixels.shape[:2]
+    ratio = min(1.0, longest_px / max(height, width))
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    copy = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    to_pixels = np.diag([width / size[0], height / size[1], 1.0])
+    return [answer.mapped(to_pixels) for answer in network.run(copy)]
 
 
 def _distinct(answers: list[Answer]) -> list[Answer]:

@@ -23,6 +23,7 @@ from drfhq_tools.models import resolve
 from drfhq_tools.records import Detection, Pixels
 
 FACE: Pixels = np.ascontiguousarray(skimage.data.astronaut()[0:320, 64:384])  # type: ignore[no-untyped-call]
+RENDERS = Path(__file__).parents[3] / "demo" / "renders"
 SHARED = Path(__file__).parents[4] / "shared" / "models" / "yunet" / "yunet_n_dynamic.onnx"
 
 
@@ -84,6 +85,15 @@ def test_yunet_finds_a_head_of_any_roll(degrees: float, model: Path, chain_quad:
     assert face.repeatability is not None
     assert face.repeatability < 0.012
     assert (face.detector, face.scheme) == ("yunet", "ibug68")
+
+
+def test_yunet_finds_heads_on_their_side_that_show_no_face_as_they_lie(model: Path) -> None:
+    for path in sorted(RENDERS.glob("A*_1*.jpg")):
+        upright = np.asarray(Image.open(path).convert("RGB"))
+        height, width = upright.shape[:2]
+        (expected,), (lying,) = find("yunet", upright, model), find("yunet", np.rot90(upright), model)
+        x, y = expected.quad.corners.T
+        assert shift(Quad(np.stack([y, width - 1 - x], axis=1)), lying.quad) < 0.015, path.name
 
 
 def test_yunet_finds_large_and_small_faces_in_order(model: Path) -> None:

@@ -1,5 +1,6 @@
 """`drfhq filter`: whatever rules a data set had, it becomes what a fresh build with the new ones would be."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from PIL import Image
 from raw_pictures import FACE, five_faces, noise, shifted
 
 from drfhq_tools.cli import main
-from drfhq_tools.config import parse_settings
+from drfhq_tools.config import PRESETS, parse_settings
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.refilter import refilter
@@ -119,14 +120,15 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
     assert contents(data) == contents(fresh["tight"])
 
 
-def test_a_preset_and_a_file_name_rules_too(
-    copy: Callable[[str], Path], fresh: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_file_overrides_a_preset_and_a_flag_both(copy: Callable[[str], Path], tmp_path: Path) -> None:
     data = copy("loose")
     file = tmp_path / "rules.toml"
-    file.write_text('[build]\npreset = "strict"\nsize = 64\nmax_pad_fraction = 0.5\nmax_pitch_deg = 180\n')
-    assert run("filter", data, "--config", file, "--set", "max_pad_fraction=0.1", "--set", "yaw_deg=5").exit_code == 0
-    assert contents(data) == contents(fresh["tight"])
+    file.write_text("[build]\nsize = 64\nmax_pad_fraction = 0.5\nmax_pitch_deg = 90\n")
+    before = json.loads((data / "build.json").read_text())["settings"]
+    options = ("--preset", "strict", "--config", file, "--set", "max_pad_fraction=0.1")
+    assert run("filter", data, *options).exit_code == 0
+    after = json.loads((data / "build.json").read_text())["settings"]
+    assert after == before | PRESETS["strict"] | {"max_pitch_deg": 90.0, "max_pad_fraction": 0.1}
 
 
 def test_what_it_refuses_changes_nothing(copy: Callable[[str], Path], raw: Path, tmp_path: Path) -> None:

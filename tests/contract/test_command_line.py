@@ -16,7 +16,14 @@ from transfer.cli import main as transfer
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "command_line.txt"
 PROGRAMS = {"drfhq": drfhq, "transfer": transfer}
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/models.md", "demo/generator/CARD.md"]
+DOCUMENTS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/models.md",
+    "docs/quality.md",
+    "demo/generator/CARD.md",
+]
 
 
 def flags(command: click.Command) -> list[str]:

@@ -6,10 +6,13 @@ Processes are spawned on every system: forking is unknown to Windows and unsafe 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import connection
 from typing import Final, TypeVar
 
 Task = TypeVar("Task")
@@ -54,7 +57,8 @@ def _run_pool(
                 lost.append(task)
                 return
 
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=prepare)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(prepare,))
     try:
         submit(workers * _IN_FLIGHT)
         while pending:
@@ -70,3 +74,16 @@ def _run_pool(
     finally:
         pool.shutdown(cancel_futures=True)
     return lost
+
+
+def _start(prepare: Callable[[], None]) -> None:
+    """Prepare a process, and have it end with its parent: one that is killed cannot tell it to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    prepare()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

@@ -154,23 +154,21 @@ class RejectReason(StrEnum):
     @property
     def failed_input(self) -> bool:
         """True when an input could not be read or failed (exit code 3), false for a rule's verdict or a note."""
-        return self not in _RULES_AND_NOTES
+        return self in _FAILED_INPUTS
 
 
-_RULES_AND_NOTES: Final = frozenset(
+_FAILED_INPUTS: Final = frozenset(
     {
-        RejectReason.NO_FACE,
-        RejectReason.TOO_SMALL,
-        RejectReason.TOO_MUCH_PADDING,
-        RejectReason.TURNED_AWAY,
-        RejectReason.UNSURE_LANDMARKS,
-        RejectReason.EYES_CLOSED,
-        RejectReason.MOUTH_OPEN,
-        RejectReason.BLURRED,
-        RejectReason.BADLY_EXPOSED,
-        RejectReason.COMPRESSED,
-        RejectReason.EYES_COVERED,
-        RejectReason.LABEL_NOTE,
+        RejectReason.EMPTY_FILE,
+        RejectReason.NOT_A_PICTURE,
+        RejectReason.UNSUPPORTED_FORMAT,
+        RejectReason.SEVERAL_FRAMES,
+        RejectReason.TOO_LARGE,
+        RejectReason.CORRUPT,
+        RejectReason.UNREADABLE,
+        RejectReason.CHANGED,
+        RejectReason.FAILED,
+        RejectReason.BAD_SIDECAR,
     }
 )
 

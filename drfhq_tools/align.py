@@ -39,7 +39,6 @@ from drfhq_tools.warp import (
     REPLICATE,
     halve,
     oversampling,
-    point_sample,
     shrink,
     warp,
 )
@@ -50,7 +49,6 @@ BORDER_SHARE: Final = 0.1  # FFHQ keeps this share of the side around the quad â
 PAD_SHARE: Final = 0.3  # â€¦ and pads at least by this one once it must pad
 BLUR_SHARE: Final = 0.02  # deviation of the blur
 _BLUR_MARGIN: Final = 4 * BLUR_SHARE  # the Gaussian is cut at four deviations
-_SPARSE: Final = 3.0  # source pixels an output pixel, from which two samples an output pixel would skip too many
 _THUMBNAIL_PX: Final = 192  # side of the quad in the copy the median is taken of
 FOREHEAD: Final = 0.5  # from the brows to the hairline, in distances from mouth to eyes
 FACE_EDGE: Final = 0.025  # deviation of the face mask's soft edge, as a share of the side
@@ -209,18 +207,15 @@ def _cut(pixels: Pixels, start: FloatArray, stop: FloatArray, size: tuple[int, i
 
 
 def _sample(window: _Window, size: int, margin: int = 0, border: int = REPLICATE) -> Pixels:
-    """(extent, extent, 4): the quad at ``size``, and ``margin`` pixels around it, from bilinear samples, as FFHQ's.
+    """(extent, extent, 4): the quad at ``size``, and ``margin`` pixels around it.
 
-    Two of them an output pixel along each axis do for FFHQ's four, one where the face is enlarged.
+    Two samples an output pixel along each axis do for FFHQ's four, and one where the face is enlarged.
     """
     extent = size + 2 * margin
     matrix = _crop_to_source(window.quad, size, margin)
     if window.quad.side_px <= size:
-        return point_sample(window.pixels, matrix, (extent, extent), border=border)
-    pixels, ratio = window.pixels, window.quad.side_px / size
-    while ratio > _SPARSE:
-        pixels, matrix, ratio = halve(pixels), HALVED @ matrix, ratio / 2
-    return halve(point_sample(pixels, matrix @ HALVED, (2 * extent, 2 * extent), border=border))
+        return warp(window.pixels, matrix, (extent, extent), border=border)
+    return halve(warp(window.pixels, matrix @ HALVED, (2 * extent, 2 * extent), border=border))
 
 
 def _faded(window: _Window, pads: tuple[int, int, int, int], size: int) -> Pixels:

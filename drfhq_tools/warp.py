@@ -43,29 +43,11 @@ def warp(
     """
     width, height = size
     n = oversampling(matrix)
-    fine = point_sample(
-        pixels,
-        matrix @ np.diag([1 / n, 1 / n, 1.0]),
-        (width * n, height * n),
-        border=border,
-        interpolation=interpolation,
-    )
+    to_source = _shift(-0.5) @ matrix @ np.diag([1 / n, 1 / n, 1.0]) @ _shift(0.5)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(pixels, to_source[:2], (width * n, height * n), flags=flags, borderMode=border)
     out = fine if n == 1 else cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(out, dtype=pixels.dtype)
-
-
-def point_sample(
-    pixels: npt.NDArray[Scalar],
-    matrix: FloatArray,
-    size: tuple[int, int],
-    *,
-    border: int = REPLICATE,
-    interpolation: int = LINEAR,
-) -> npt.NDArray[Scalar]:
-    """:func:`warp` without the averaging: one interpolated sample an output pixel, however far the next."""
-    to_source = _shift(-0.5) @ matrix @ _shift(0.5)
-    flags = interpolation | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(pixels, to_source[:2], size, flags=flags, borderMode=border), dtype=pixels.dtype)
 
 
 def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
@@ -117,4 +99,4 @@ def _shift(offset: float) -> FloatArray:
 
 
 HALVED: Final = _about_first_centre(0.5)
-"""From the continuous coordinates of a picture to those of its :func:`halve`."""
+"""From the continuous coordinates of a picture to those of its half, as :func:`halve` makes it."""

@@ -22,7 +22,7 @@ class DetectorSettings:
     """
 
     min_face_px: int = 80
-    max_work_px: int = 1024 * 1024
+    max_work_px: int = 640 * 1024
     weights: Path | None = None
     given: tuple[GivenFace, ...] = ()
 

@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-import cv2
 import numpy as np
 
 from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.dlib_files import Grey, Rectangle, hog, mmod
 from drfhq_tools.detect.hits import Hit, faces_of
 from drfhq_tools.detect.landmarks import FaceBox
+from drfhq_tools.detect.pyramid import Pyramid
 from drfhq_tools.geometry import FloatArray
 from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import CONSTANT, shrink, warp
@@ -37,57 +37,48 @@ class DlibChain:
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """See :class:`drfhq_tools.detect.base.Detector`."""
-        factor = work_factor(pixels.shape[1], pixels.shape[0], self.settings)
-        small = shrink(pixels, factor)
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        pyramid = Pyramid(pixels)
+        grey, to_picture = pyramid.copy(work_factor(pyramid.width, pyramid.height, self.settings))
         for stage in (_upright, _tilted):
-            faces = faces_of(pixels, stage(grey, factor))
+            faces = faces_of(pixels, stage(grey, to_picture), pyramid)
             if faces:
                 return faces
-        return faces_of(pixels, find_by_cnn(small, factor))
+        return faces_of(pixels, find_by_cnn(pixels), pyramid)
 
 
-def work_factor(width: int, height: int, settings: DetectorSettings) -> int:
+def work_factor(width: int, height: int, settings: DetectorSettings) -> float:
     """By how much the picture is shrunk for detection: so that the least face asked for just fills HOG's window, and
     more where the copy would still be larger than allowed."""
-    return max(1, settings.min_face_px // HOG_FACE_PX, _bounding_factor(width, height, settings.max_work_px))
+    bound = math.sqrt(width * height / settings.max_work_px)
+    return max(1.0, settings.min_face_px / HOG_FACE_PX, bound)
 
 
-def _bounding_factor(width: int, height: int, pixels: int) -> int:
-    """The least factor whose square brings the picture down to ``pixels``."""
-    return math.ceil(math.sqrt(width * height / pixels))
-
-
-def _upright(grey: Grey, factor: int) -> list[Hit]:
+def _upright(grey: Grey, to_picture: FloatArray) -> list[Hit]:
     rects, scores, _ = hog().run(grey, 0, 0.0)
-    return [
-        Hit(_face_box(rect, np.diag([factor, factor, 1.0])), score, "dlib-hog")
-        for rect, score in zip(rects, scores, strict=True)
-    ]
+    return [Hit(_face_box(rect, to_picture), score, "dlib-hog") for rect, score in zip(rects, scores, strict=True)]
 
 
-def _tilted(grey: Grey, factor: int) -> list[Hit]:
+def _tilted(grey: Grey, to_picture: FloatArray) -> list[Hit]:
     hits = []
     for degrees in (-TILT_DEG, TILT_DEG):
         to_grey, size = _turn(grey.shape[1], grey.shape[0], math.radians(degrees))
         turned = warp(grey, to_grey, size, border=CONSTANT)
         rects, scores, _ = hog().run(turned, 0, 0.0)
-        to_picture = np.diag([factor, factor, 1.0]) @ to_grey
         hits += [
-            Hit(_face_box(rect, to_picture), score, "dlib-hog-tilted")
+            Hit(_face_box(rect, to_picture @ to_grey), score, "dlib-hog-tilted")
             for rect, score in zip(rects, scores, strict=True)
         ]
     return hits
 
 
-def find_by_cnn(small: Pixels, factor: int) -> list[Hit]:
-    """dlib's CNN on a bounded copy of ``small``, itself the picture shrunk by ``factor``."""
-    more = max(1, _bounding_factor(small.shape[1], small.shape[0], CNN_MAX_PX))
-    smaller = np.ascontiguousarray(shrink(small, more))
-    if min(smaller.shape[:2]) < CNN_MIN_SIDE_PX:
+def find_by_cnn(pixels: Pixels) -> list[Hit]:
+    """What dlib's CNN finds on a bounded copy of a picture."""
+    factor = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / CNN_MAX_PX))
+    small = np.ascontiguousarray(shrink(pixels, max(1, factor)))
+    if min(small.shape[:2]) < CNN_MIN_SIDE_PX:
         return []
-    to_picture = np.diag([factor * more, factor * more, 1.0])
-    return [Hit(_face_box(hit.rect, to_picture), hit.confidence, "dlib-cnn") for hit in mmod()(smaller, 0)]
+    to_picture = np.diag([factor, factor, 1.0])
+    return [Hit(_face_box(hit.rect, to_picture), hit.confidence, "dlib-cnn") for hit in mmod()(small, 0)]
 
 
 def _turn(width: int, height: int, radians: float) -> tuple[FloatArray, tuple[int, int]]:

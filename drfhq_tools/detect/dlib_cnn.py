@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from drfhq_tools.detect.base import DetectorSettings
-from drfhq_tools.detect.dlib_chain import find_by_cnn, work_factor
+from drfhq_tools.detect.dlib_chain import find_by_cnn
 from drfhq_tools.detect.hits import faces_of
 from drfhq_tools.records import Detection, Pixels
-from drfhq_tools.warp import shrink
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +23,4 @@ class DlibCnn:
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """See :class:`drfhq_tools.detect.base.Detector`."""
-        factor = work_factor(pixels.shape[1], pixels.shape[0], self.settings)
-        return faces_of(pixels, find_by_cnn(shrink(pixels, factor), factor))
+        return faces_of(pixels, find_by_cnn(pixels))

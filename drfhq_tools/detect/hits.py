@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drfhq_tools.detect.landmarks import FaceBox, Landmarks, find_landmarks
+from drfhq_tools.detect.pyramid import Pyramid
 from drfhq_tools.geometry import IBUG68, FloatArray, ffhq_quad
 from drfhq_tools.records import Detection, Pixels
 
@@ -28,12 +29,16 @@ class Hit:
     detector: str
 
 
-def faces_of(pixels: Pixels, hits: list[Hit]) -> list[Detection]:
-    """A detection for each distinct hit, ordered by box; hits whose landmarks can be those of no face are dropped."""
+def faces_of(pixels: Pixels, hits: list[Hit], pyramid: Pyramid | None = None) -> list[Detection]:
+    """A detection for each distinct hit, ordered by box; hits whose landmarks can be those of no face are dropped.
+
+    ``pyramid`` is the picture's, if the caller has it already.
+    """
+    pyramid = pyramid or Pyramid(pixels)
     faces = []
     for hit in _distinct(hits):
         try:
-            landmarks = find_landmarks(pixels, hit.box)
+            landmarks = find_landmarks(pixels, hit.box, pyramid)
         except ValueError:
             continue
         doubtful = hit.score < SURE_SCORE and landmarks.spread > DOUBTFUL_SPREAD

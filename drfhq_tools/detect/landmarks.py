@@ -11,35 +11,58 @@ eye can still move it by 3 %, which a raised spread hints at.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from drfhq_tools.detect.dlib_files import Rectangle, rectangle, shape_predictor
+from drfhq_tools.detect.dlib_files import Grey, Rectangle, rectangle, shape_predictor
+from drfhq_tools.detect.pyramid import Pyramid
 from drfhq_tools.geometry import FloatArray, Quad, ffhq_quad
 from drfhq_tools.records import Pixels
-from drfhq_tools.warp import REPLICATE, warp
 
-BOX_PX: Final = 256  # side of the face's box in the patch
-PATCH_PX: Final = 512
 # Where the HOG detector's box lies in the FFHQ quad, in shares of its side: medians over rendered and photo-like faces.
 BOX_SHARE: Final = 0.578
 BOX_DROP: Final = 0.104
 
-SURE_SPREAD: Final = 0.012  # 19 upright faces in 20 lie below, every face fitted at the wrong tilt above
+SURE_SPREAD: Final = 0.01  # above, the predictor wavers between two answers, and more looks settle their mean
+TILT_SPREAD: Final = 0.016  # 19 upright faces in 20 lie below, faces fitted at the wrong tilt above
 FOUND_SPREAD: Final = 0.024  # a tilt tried on suspicion must explain the face this well
 TILT_DEG: Final = 35.0
 
 Jitter = tuple[float, float, float]  # right, down, as shares of the box's side, and its scale
-_STEP: Final = 0.04
-_CROSS: Final = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-_DIAGONALS: Final = ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-FIRST_LOOK: Final[tuple[Jitter, ...]] = tuple((_STEP * x, _STEP * y, 1.0) for x, y in _CROSS)
-SECOND_LOOK: Final[tuple[Jitter, ...]] = tuple(
-    (_STEP * x, _STEP * y, scale) for x, y in _DIAGONALS for scale in (1 - 2 * _STEP, 1.0, 1 + 2 * _STEP)
+_STEP: Final = 0.06
+_SCALES: Final = (1 - 2 * _STEP, 1.0, 1 + 2 * _STEP)
+_GRID: Final = tuple((_STEP * x, _STEP * y) for x in (-1, 0, 1) for y in (-1, 0, 1))
+# Nine boxes that meet every place once and every scale in every row and column (a Latin square), in three such sets.
+_LATIN: Final = tuple(
+    tuple((*place, _SCALES[(index + index // 3 + shift) % 3]) for index, place in enumerate(_GRID))
+    for shift in range(3)
 )
+# The iBUG landmarks of the mirrored face, in the order of the face itself.
+MIRRORED: Final = (
+    *(*range(16, -1, -1), *range(26, 16, -1)),  # jaw, brows
+    *(27, 28, 29, 30, 35, 34, 33, 32, 31),  # nose
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+    *(*range(54, 47, -1), *range(59, 54, -1), 64, 63, 62, 61, 60, 67, 66, 65),  # mouth
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One cut of the face, its box ``box_px`` wide, turned by ``roll_deg``, and the boxes the predictor starts from;
+    all of them again on the mirrored cut if ``mirrored``."""
+
+    box_px: int
+    jitters: tuple[Jitter, ...]
+    mirrored: bool = True
+    roll_deg: float = 0.0
+
+
+PLACING: Final = Look(256, tuple((0.0, 0.0, scale) for scale in _SCALES), mirrored=False)
+ROUGH: Final = Look(256, tuple((*place, 1.0) for place in _GRID[::2]))
+FINE: Final = Look(128, _LATIN[1])
+SETTLING: Final = (Look(128, _LATIN[2], roll_deg=6.0), Look(96, _LATIN[0], roll_deg=-6.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +77,18 @@ class FaceBox:
     side: float
     roll_rad: float = 0.0
 
-    def to_picture(self) -> FloatArray:
-        """(3, 3) map from continuous patch coordinates to continuous picture coordinates."""
-        scale = self.side / BOX_PX
+    def to_picture(self, box_px: int) -> FloatArray:
+        """(3, 3) map from the continuous coordinates of a patch of twice the box, in which the box is ``box_px``
+        wide, to continuous picture coordinates."""
+        scale = self.side / box_px
         c, s = scale * np.cos(self.roll_rad), scale * np.sin(self.roll_rad)
         matrix = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        matrix[:2, 2] = np.array([self.x, self.y]) - matrix[:2, :2] @ np.full(2, PATCH_PX / 2)
+        matrix[:2, 2] = np.array([self.x, self.y]) - matrix[:2, :2] @ np.full(2, box_px)
         return matrix
+
+    def turned(self, degrees: float) -> FaceBox:
+        """The same square, turned clockwise on screen."""
+        return replace(self, roll_rad=self.roll_rad + math.radians(degrees))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +99,8 @@ class Landmarks:
     spread: float
 
 
-def find_landmarks(pixels: Pixels, box: FaceBox) -> Landmarks:
-    """The landmarks of the face in ``box`` of an (H, W, 3) picture.
+def find_landmarks(pixels: Pixels, box: FaceBox, pyramid: Pyramid | None = None) -> Landmarks:
+    """The landmarks of the face in ``box`` of an (H, W, 3) picture; ``pyramid`` is the picture's, if there is one.
 
     Where they scatter, the head may be tilted further than the predictor can follow (HOG answers to upright boxes up
     to some 50°, the predictor to some 35°): boxes turned either way are tried, and taken if they scatter little.
@@ -80,26 +108,38 @@ def find_landmarks(pixels: Pixels, box: FaceBox) -> Landmarks:
     Raises:
         ValueError: the points span no quad.
     """
-    plain = _two_looks(pixels, box)
-    if plain.spread <= SURE_SPREAD:
-        return plain
-    turned = [replace(box, roll_rad=box.roll_rad + math.radians(degrees)) for degrees in (-TILT_DEG, TILT_DEG)]
-    best = min((_two_looks(pixels, other) for other in turned), key=lambda landmarks: landmarks.spread)
-    return best if best.spread <= FOUND_SPREAD else plain
-
-
-def _two_looks(pixels: Pixels, box: FaceBox) -> Landmarks:
-    first = predict(pixels, box, FIRST_LOOK).mean(axis=0)
-    sets = predict(pixels, usual_box(first), SECOND_LOOK)
+    pyramid = pyramid or Pyramid(pixels)
+    sets = _two_looks(pyramid, box)
+    if quad_spread(sets) > TILT_SPREAD:
+        others = (_two_looks(pyramid, box.turned(degrees)) for degrees in (-TILT_DEG, TILT_DEG))
+        best = min(others, key=quad_spread)
+        sets = best if quad_spread(best) <= FOUND_SPREAD else sets
+    if quad_spread(sets) > SURE_SPREAD:
+        sets = _settled(pyramid, sets[-2 * len(FINE.jitters) :])  # the rough look still depends on the box
     return Landmarks(np.asarray(sets.mean(axis=0)), quad_spread(sets))
 
 
-def predict(pixels: Pixels, box: FaceBox, jitters: Sequence[Jitter]) -> FloatArray:
-    """Landmarks (jitters, 68, 2) float64, pixel-index coordinates of the picture, one set a jittered box."""
-    to_picture = box.to_picture()
-    patch = warp(pixels, to_picture, (PATCH_PX, PATCH_PX), border=REPLICATE)
-    shapes = [shape_predictor()(patch, _jittered(jitter)) for jitter in jitters]
-    points = np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], dtype=np.float64) + 0.5
+def _two_looks(pyramid: Pyramid, box: FaceBox) -> FloatArray:
+    placed = predict(pyramid, box, PLACING)
+    rough = predict(pyramid, usual_box(placed.mean(axis=0)), ROUGH)
+    return np.concatenate([rough, predict(pyramid, usual_box(rough.mean(axis=0)), FINE)])
+
+
+def _settled(pyramid: Pyramid, sets: FloatArray) -> FloatArray:
+    for look in SETTLING:
+        sets = np.concatenate([sets, predict(pyramid, usual_box(sets.mean(axis=0)), look)])
+    return sets
+
+
+def predict(pyramid: Pyramid, box: FaceBox, look: Look) -> FloatArray:
+    """Landmarks (N, 68, 2) float64, pixel-index coordinates of the picture, one set a jittered box of the look."""
+    to_picture = box.turned(look.roll_deg).to_picture(look.box_px)
+    patch = pyramid.patch(to_picture, 2 * look.box_px)
+    points = _points(patch, look)
+    if look.mirrored:
+        flipped = _points(np.ascontiguousarray(patch[:, ::-1]), look)[:, MIRRORED]
+        flipped[..., 0] = patch.shape[1] - flipped[..., 0]
+        points = np.concatenate([points, flipped])
     return np.asarray(points @ to_picture[:2, :2].T + to_picture[:2, 2] - 0.5)
 
 
@@ -123,8 +163,13 @@ def quad_spread(sets: FloatArray) -> float:
     return float(distance / Quad(centre).side_px)
 
 
-def _jittered(jitter: Jitter) -> Rectangle:
-    right, down, scale = jitter
-    half = BOX_PX * scale / 2
-    x, y = PATCH_PX / 2 + right * BOX_PX, PATCH_PX / 2 + down * BOX_PX
+def _points(patch: Grey, look: Look) -> FloatArray:
+    """The predictor's answers, (jitters, 68, 2), in continuous patch coordinates."""
+    shapes = [shape_predictor()(patch, _rectangle(look.box_px, *jitter)) for jitter in look.jitters]
+    return np.array([[(point.x, point.y) for point in shape.parts()] for shape in shapes], dtype=np.float64) + 0.5
+
+
+def _rectangle(box_px: int, right: float, down: float, scale: float) -> Rectangle:
+    half = box_px * scale / 2
+    x, y = box_px * (1 + right), box_px * (1 + down)
     return rectangle(round(x - half), round(y - half), round(x + half) - 1, round(y + half) - 1)

@@ -23,7 +23,7 @@ FACE_FIELDS: Final = frozenset({FACES, LANDMARKS})
 
 _MAX_FACES: Final = 1000
 _MAX_PX: Final = 1e6
-_MIN_SIDE_PX: Final = 4.0
+_MIN_SIDE_PX: Final = 16.0
 _POINTS: Final = 68
 
 
@@ -70,7 +70,7 @@ def _check_order(points: FloatArray, where: str) -> None:
             "downwards"
         )
     if ffhq_quad(points).side_px < _MIN_SIDE_PX:
-        raise SidecarError(f"{where} holds landmarks within a pixel of each other; they must be in pixels")
+        raise SidecarError(f"{where} holds a face of a few pixels at most; landmarks must be in pixels")
 
 
 def _box(value: object, where: str) -> tuple[float, float, float, float] | None:

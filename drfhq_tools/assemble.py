@@ -14,22 +14,21 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from drfhq_tools import __version__
 from drfhq_tools.atomic import write_file
+from drfhq_tools.barrier import merge
 from drfhq_tools.config import BuildConfig, config_from
-from drfhq_tools.dedupe import duplicate_groups
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.geometry import IBUG68
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
 from drfhq_tools.records import FaceRecord, LabelScores, Reject
-from drfhq_tools.split import assign_splits
 
 STAGING_NAME: Final = ".drfhq-staging"
 BUILD_NAME: Final = "build.json"
@@ -53,13 +52,15 @@ class BuildSummary:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """What a data set is made of, in any order. ``crops`` and ``labels`` are by face_id; a crop in staging is moved
-    from there, any other is left where it is. Of ``faces``, image_path, duplicate_group and split are the barrier's."""
+    from there, any other is left where it is. Of ``faces``, image_path, duplicate_group, identity_group and split are
+    the barrier's. ``earlier_splits`` are those of the data set that this one replaces, by face_id: faces keep them."""
 
     pictures: int
     faces: Sequence[FaceRecord]
     crops: Mapping[str, Path]
     labels: Mapping[str, Sequence[LabelScores]]
     rejects: Sequence[Reject]
+    earlier_splits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,19 +166,9 @@ def image_path(number: int) -> str:
 
 
 def _merge(gathered: Gathered, config: BuildConfig) -> Gathered:
-    """The barrier: order, number, find duplicates, split."""
-    faces = sorted(gathered.faces, key=lambda face: (face.source_path, face.face_index))
-    faces = [replace(face, duplicate_group=group) for face, group in zip(faces, duplicate_groups(faces), strict=True)]
-    splits = assign_splits(
-        faces, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=config.split_seed
-    )
-    faces = [
-        replace(face, image_path=image_path(number), split=split)
-        for number, (face, split) in enumerate(zip(faces, splits, strict=True))
-    ]
-    rejects = sorted(
-        gathered.rejects, key=lambda r: (r.source_path, -1 if r.face_index is None else r.face_index, r.message)
-    )
+    """The barrier, and the numbers it leads to."""
+    faces, rejects = merge(gathered.faces, gathered.rejects, config, gathered.earlier_splits)
+    faces = [replace(face, image_path=image_path(number)) for number, face in enumerate(faces)]
     return replace(gathered, faces=faces, rejects=rejects)
 
 

@@ -43,13 +43,14 @@ def build(
     _check_folders(raw, out)
     config, detector_model = _settle_weights(config, detector_model)
     finish_interrupted(out)
-    earlier = _check_output(out, config)
+    pictures, splits = _check_output(out, config)
     scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total)).scan()
-    _check_same_pictures(out, earlier, scan.found)
+    _check_same_pictures(out, pictures, scan.found)
     with staging_in(out) as staging:
         crops = staging / "faces"
         tasks = [Task(found=one, staging=crops, config=config, detector_model=detector_model) for one in scan.found]
-        summary = stage(staging, _gather(scan, extract_all(tasks, workers, progress), crops), config)
+        gathered = _gather(scan, extract_all(tasks, workers, progress), crops)
+        summary = stage(staging, replace(gathered, earlier_splits=splits), config)
     commit(out)
     return summary
 
@@ -89,20 +90,21 @@ def _check_folders(raw: Path, out: Path) -> None:
         raise UsageError(f"--out {out} and --raw {raw} lie in each other; choose a folder of its own for --out")
 
 
-def _check_output(out: Path, config: BuildConfig) -> set[str]:
-    """Hashes of the pictures of the data set already there, none if there is none; refuses what is not ours."""
+def _check_output(out: Path, config: BuildConfig) -> tuple[set[str], dict[str, str]]:
+    """Hashes of the pictures of the data set already there and the splits of its faces, none if there is none; refuses
+    what is not ours."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; choose a folder")
     names = {entry.name for entry in out.iterdir()} if out.exists() else set()
     if MANIFEST_NAME not in names:
         if names and STAGING_NAME not in names:
             raise UsageError(f"--out {out} holds other files and no data set; choose an empty or a new folder")
-        return set()
-    columns = read_columns(out, ["pixels_digest", "rules_digest", "source_sha256"]).to_pydict()
+        return set(), {}
+    columns = read_columns(out, ["pixels_digest", "rules_digest", "source_sha256", "face_id", "split"]).to_pydict()
     for name, ours in (("pixels_digest", config.pixels_digest), ("rules_digest", config.rules_digest)):
         if set(columns[name]) - {ours}:
             raise UsageError(f"{out} holds a data set of other settings; choose another --out, or delete that folder")
-    return set(columns["source_sha256"])
+    return set(columns["source_sha256"]), dict(zip(columns["face_id"], columns["split"], strict=True))
 
 
 def _check_same_pictures(out: Path, earlier: set[str], found: Iterable[Found]) -> None:

@@ -24,6 +24,8 @@ _PIXEL_SETTINGS: Final = ("size", "detector", "detector_weights")
 DETECTOR_NAMES: Final = ("dlib", "dlib-cnn", "yunet", "precomputed")
 """What :mod:`drfhq_tools.detect` has; named here too, so that help needs no detector loaded."""
 
+DUPLICATE_POLICIES: Final = ("keep-all", "keep-best")
+
 _PRESET: Final = "preset"
 PRESETS: Final[Mapping[str, Mapping[str, float]]] = {
     # Or-El et al. 2020 on FFHQ-Aging, as far as it can be measured here; docs/quality.md says what is missing.
@@ -107,6 +109,15 @@ class BuildConfig:
     max_megapixels: float = 200.0
     """Pictures of more pixels than this, by their header, are not decoded: they would fill the memory."""
 
+    near_radius: int = 4
+    """Most bits of 64 in which the perceptual hashes of copies of one picture differ, 0 to 8; 0 knows exact copies."""
+
+    duplicates: str = "keep-all"
+    """Of copies of one picture keep all, or ``keep-best``: the largest in its source, then the sharpest."""
+
+    identity_distance: float = 0.0
+    """Furthest apart two faces of one person lie by dlib's network, such as 0.42 for renders; 0 does not ask it."""
+
     val_fraction: float = 0.05
     """Share of the people and pictures that go to the split ``val``."""
 
@@ -138,6 +149,8 @@ class BuildConfig:
             "max_worse_eye_occlusion": (0, 1),
             "max_better_eye_occlusion": (0, 1),
             "max_megapixels": (0.001, 100_000),
+            "near_radius": (0, 8),
+            "identity_distance": (0, 2),
             "val_fraction": (0, 1),
             "test_fraction": (0, 1),
         }
@@ -145,6 +158,8 @@ class BuildConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UsageError(f"{name} is {value}, must be from {low:g} to {high:g}")
+        if self.duplicates not in DUPLICATE_POLICIES:
+            raise UsageError(f"duplicates is {self.duplicates!r}, must be {' or '.join(DUPLICATE_POLICIES)}")
         if self.val_fraction + self.test_fraction >= 1:
             held_out = f"val_fraction {self.val_fraction:g} and test_fraction {self.test_fraction:g}"
             raise UsageError(f"{held_out} leave nothing to train on: their sum must be below 1")

@@ -21,7 +21,8 @@ from drfhq_tools.config import BuildConfig
 from drfhq_tools.detect import DetectorSettings, make_detector
 from drfhq_tools.errors import DecodeError, DrfhqError, SidecarError
 from drfhq_tools.filters import judge, reject_for
-from drfhq_tools.hashing import face_id, phash, sha256_bytes, sha256_file
+from drfhq_tools.hashing import face_id, sha256_bytes, sha256_file
+from drfhq_tools.identity import embed
 from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
 from drfhq_tools.labels.declared import DeclaredLabeler
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
@@ -183,7 +184,7 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
     quad = detection.quad
     aligned = align(pixels, quad, config.size)
     measures = measure(aligned.pixels, aligned.pad_fraction, pixels, detection)
-    found = FoundFace.of(detection, source_sha256=source.sha256, num_faces=num_faces)
+    found = FoundFace.of(detection, aligned.pixels, source_sha256=source.sha256, num_faces=num_faces)
     reject = reject_for(judge(measures, config), source.path, index, measures)
     if reject is not None:
         return replace(reject, found=found)
@@ -205,8 +206,8 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
         source_width_px=pixels.shape[1],
         source_height_px=pixels.shape[0],
         face_index=index,
-        phash=phash(aligned.pixels),
         duplicate_group="",
+        identity_embedding=embed(aligned.pixels) if config.identity_distance else None,
         split="",
         schema_version=SCHEMA_VERSION,
         tool_version=__version__,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drfhq_tools.geometry import FloatArray, Quad, quad_from
+from drfhq_tools.hashing import face_id, phash, phash_fine, pixels_sha256
 
 Pixels = npt.NDArray[np.uint8]
 MAX_AGE_YEARS: Final = 130.0
@@ -139,6 +140,7 @@ class RejectReason(StrEnum):
     BADLY_EXPOSED = "badly_exposed"
     COMPRESSED = "compressed"
     EYES_COVERED = "eyes_covered"
+    DUPLICATE = "duplicate"
     EMPTY_FILE = "empty_file"
     NOT_A_PICTURE = "not_a_picture"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -204,7 +206,8 @@ class FaceMeasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFace:
-    """Where a face was found, kept or rejected, in the manifest's columns: enough to align it without looking again."""
+    """Where a face was found and what its crop looks like, kept or rejected, in the manifest's columns: enough to align
+    it without looking again, and to tell its duplicates."""
 
     source_sha256: str
     num_faces: int
@@ -215,10 +218,13 @@ class FoundFace:
     landmark_scheme: str
     quad: tuple[float, ...]
     quad_repeatability: float | None
+    pixels_sha256: str
+    phash: str
+    phash_fine: str
 
     @classmethod
-    def of(cls, detection: Detection, *, source_sha256: str, num_faces: int) -> FoundFace:
-        """The columns of a detection, one of ``num_faces`` in its picture."""
+    def of(cls, detection: Detection, crop: Pixels, *, source_sha256: str, num_faces: int) -> FoundFace:
+        """The columns of a detection, one of ``num_faces`` in its picture, and of the crop aligned by it."""
         return cls(
             source_sha256=source_sha256,
             num_faces=num_faces,
@@ -229,6 +235,9 @@ class FoundFace:
             landmark_scheme=detection.scheme,
             quad=tuple(detection.quad.to_row()),
             quad_repeatability=detection.repeatability,
+            pixels_sha256=pixels_sha256(crop),
+            phash=phash(crop),
+            phash_fine=phash_fine(crop),
         )
 
     @property
@@ -246,6 +255,20 @@ class FoundFace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What the barrier weighs of a face that is no row of the manifest, by the names a row has them under."""
+
+    face_id: str
+    source_sha256: str
+    pixels_sha256: str
+    phash: str
+    phash_fine: str
+    native_side_px: float
+    sharpness: float
+    subject_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
     """One row of ``rejects.parquet``. For a face ``face_index``, ``found`` and ``measures`` are set; all three are None
     for a whole file."""
@@ -259,6 +282,21 @@ class Reject:
     threshold: float | None = None
     found: FoundFace | None = None
     measures: FaceMeasures | None = None
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The face, as what may be a duplicate; None for a whole file."""
+        if self.found is None or self.measures is None or self.face_index is None:
+            return None
+        return Candidate(
+            face_id=face_id(self.found.source_sha256, self.face_index),
+            source_sha256=self.found.source_sha256,
+            pixels_sha256=self.found.pixels_sha256,
+            phash=self.found.phash,
+            phash_fine=self.found.phash_fine,
+            native_side_px=self.measures.native_side_px,
+            sharpness=self.measures.sharpness,
+        )
 
     def to_row(self) -> dict[str, object]:
         """The columns by name; ``found`` and ``measures`` are flattened, null for a whole file."""
@@ -322,6 +360,9 @@ class FaceRecord:
     landmark_scheme: str
     quad: tuple[float, ...]
     quad_repeatability: float | None = None
+    pixels_sha256: str
+    phash: str
+    phash_fine: str
     native_side_px: float
     inter_eye_px: float | None = None
     pad_fraction: float
@@ -357,8 +398,9 @@ class FaceRecord:
     race_declared: str | None = None
     race_vocabulary: str | None = None
     age_years: float | None = None
-    phash: str
     duplicate_group: str
+    identity_group: str | None = None
+    identity_embedding: tuple[float, ...] | None = None
     split: str
     schema_version: str
     tool_version: str

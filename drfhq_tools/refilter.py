@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from drfhq_tools.assemble import Gathered, commit, finish_interrupted, read_build, stage, staging_in
+from drfhq_tools.barrier import DUPLICATES_RULE, without_copies
 from drfhq_tools.config import BuildConfig, config_from, expand_preset
 from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
@@ -24,7 +25,8 @@ from drfhq_tools.records import Detection, FaceMeasures, FaceRecord, Reject
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 
-_FREE: Final = frozenset({*(rule.name for rule in RULES), "val_fraction", "test_fraction", "split_seed"})
+_DEALING: Final = ("val_fraction", "test_fraction", "split_seed")
+_FREE: Final = frozenset({*(rule.name for rule in RULES), *_DEALING, "near_radius", DUPLICATES_RULE})
 _NAMED: Final = 3
 
 
@@ -51,12 +53,14 @@ class _Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Who stays, how many a rule drops, what each picture gives (by its sha256), and all rows of the new rejects."""
+    """Who stays, how many a rule drops, what each picture gives (by its sha256), all rows of the new rejects, and the
+    splits to be kept (by face_id)."""
 
     kept: list[FaceRecord]
     dropped: dict[str, int]
     gains: dict[str, _Gain]
     rejects: list[Reject]
+    splits: dict[str, str]
 
 
 def refilter(
@@ -85,6 +89,8 @@ def refilter(
     built = read_build(data)
     config = _changed(built.config, changes)
     plan = _plan(manifest.faces, read_rejects(data), config)
+    if all(getattr(built.config, name) == getattr(config, name) for name in _DEALING):
+        plan.splits.update((face.face_id, face.split) for face in manifest.faces)
     if dry_run:
         return _recut(plan, (rule for gain in plan.gains.values() for rule in gain.rules.values()))
     found = _find(plan.gains, raw, data, progress)
@@ -123,8 +129,10 @@ def _plan(faces: Iterable[FaceRecord], rejects: Iterable[Reject], config: BuildC
             rows += (replace(reject, source_path=path, found=face.found) for path in face.source_paths)
     again = [(reject, _judged_again(reject, config)) for reject in rejects]
     rows += (reject for _, reject in again if reject is not None)
-    gains = _gains(reject for reject, now in again if now is None)
-    return _Plan(kept=kept, dropped=dropped, gains=gains, rejects=rows)
+    stay, gained, copies = without_copies(kept, [reject for reject, now in again if now is None], config)
+    if len(stay) < len(kept):
+        dropped[DUPLICATES_RULE] = len(kept) - len(stay)
+    return _Plan(kept=stay, dropped=dropped, gains=_gains(gained), rejects=[*rows, *copies], splits={})
 
 
 def _judged_again(reject: Reject, config: BuildConfig) -> Reject | None:
@@ -160,7 +168,7 @@ def _recut(plan: _Plan, gained_from: Iterable[str]) -> Recut:
 
 
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
-    return {rule.name: counts[rule.name] for rule in RULES if rule.name in counts}
+    return {name: counts[name] for name in (*(rule.name for rule in RULES), DUPLICATES_RULE) if name in counts}
 
 
 def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Progress) -> list[Found]:
@@ -219,4 +227,5 @@ def _gather(data: Path, crops: Path, pictures: int, plan: _Plan, gained: Sequenc
             *plan.rejects,
             *(replace(reject, source_path=path) for source, reject in again for path in source.paths),
         ],
+        earlier_splits=plan.splits,
     )

@@ -15,7 +15,7 @@ from drfhq_tools.records import FaceMeasures, RejectReason
 
 SCHEMA_VERSION: Final = "1"
 _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
-_FLOATS, _TEXTS = pa.list_(pa.float64()), pa.list_(pa.string())
+_FLOATS, _TEXTS, _EMBEDDING = pa.list_(pa.float64()), pa.list_(pa.string()), pa.list_(pa.float32())
 
 
 class Column(NamedTuple):
@@ -70,6 +70,9 @@ _FOUND: Final = (
     Column("landmark_scheme", _TEXT, False, "ibug68"),
     Column("quad", _FLOATS, False, "crop corners in source pixels, x y of NW SW SE NE"),
     Column("quad_repeatability", _FLOAT, True, "spread of the quad under repeated detection, as a share of its side"),
+    Column("pixels_sha256", _TEXT, False, "hash of the crop's pixels, whatever encoded them"),
+    Column("phash", _TEXT, False, "64-bit perceptual hash of the crop, 16 hex digits"),
+    Column("phash_fine", _TEXT, False, "256-bit perceptual hash of the crop, 64 hex digits"),
 )
 
 MANIFEST_COLUMNS: Final = (
@@ -104,8 +107,9 @@ MANIFEST_COLUMNS: Final = (
     ),
     Column("race_vocabulary", _TEXT, True, "the vocabulary race_declared is a word of, as declared: FairFace, VALID …"),
     Column("age_years", _FLOAT, True, "age as declared"),
-    Column("phash", _TEXT, False, "64-bit perceptual hash of the crop, 16 hex digits"),
-    Column("duplicate_group", _TEXT, False, "smallest face_id among faces of the same pixels"),
+    Column("duplicate_group", _TEXT, False, "smallest face_id among copies of one picture, left out or not"),
+    Column("identity_group", _TEXT, True, "smallest face_id among faces a network takes for one person; a guess"),
+    Column("identity_embedding", _EMBEDDING, True, "what that network says of the face: 128 numbers of dlib's ResNet"),
     Column("split", _TEXT, False, "train, val or test; a person, a picture and its duplicates share one"),
     Column("schema_version", _TEXT, False, "of this table"),
     Column("tool_version", _TEXT, False, "of drfhq-tools"),
@@ -151,6 +155,7 @@ REASONS: Final[dict[RejectReason, str]] = {
     RejectReason.BADLY_EXPOSED: "too dark, too bright, flat or lit from one side; lower the rule named in the row",
     RejectReason.COMPRESSED: "the picture around the face shows blocks; raise max_compression_artifacts",
     RejectReason.EYES_COVERED: "an eye or both seem covered; raise max_worse_eye_occlusion, max_better_eye_occlusion",
+    RejectReason.DUPLICATE: "a copy of a face that is kept, which the message names; set duplicates=keep-all",
     RejectReason.EMPTY_FILE: "the file has no bytes",
     RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",
     RejectReason.UNSUPPORTED_FORMAT: "a picture, but not a PNG, JPEG, WebP, TIFF or BMP of a kind that is read",

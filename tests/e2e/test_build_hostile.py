@@ -93,8 +93,9 @@ def test_every_guise_of_the_face_is_the_same_crop(built: tuple[Path, Path, Resul
     crops = {face.source_path: read_picture(built[1] / face.image_path).astype(float) for face in manifest.faces}
     for name, tolerance in {"deep.png": 0.01, "whole.JPG": 3, "cmyk.jpg": 6, "rotated.jpg": 4}.items():
         assert np.abs(crops[name] - crops["opaque.webp"]).mean() < tolerance, name
-    groups = {face.source_path: face.duplicate_group for face in manifest.faces}
-    assert groups["deep.png"] == groups["opaque.webp"] != groups["grey.png"]
+    looks = {face.source_path: (face.duplicate_group, face.pixels_sha256) for face in manifest.faces}
+    assert looks["deep.png"] == looks["opaque.webp"] != looks["grey.png"]
+    assert len({looks[name][0] for name in ("deep.png", "whole.JPG", "cmyk.jpg", "rotated.jpg", "grey.png")}) == 1
 
 
 def test_labels_of_a_picture_go_to_one_face_or_to_none(manifest: Manifest) -> None:

@@ -18,6 +18,10 @@ def _numbers(count: int) -> st.SearchStrategy[tuple[float, ...]]:
     return st.lists(numbers, min_size=count, max_size=count).map(tuple)
 
 
+def _hex(digits: int) -> st.SearchStrategy[str]:
+    return st.text("0123456789abcdef", min_size=digits, max_size=digits)
+
+
 _BY_TYPE = {
     "str": words,
     "int": st.integers(0, 2**40),
@@ -27,6 +31,8 @@ _BY_TYPE = {
     "LabelStatus": statuses,
     "tuple[str, ...]": st.lists(words, min_size=1, max_size=3).map(tuple),
     "tuple[float, ...]": _numbers(8),
+    "tuple[float, ...] | None": st.none()
+    | st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=8).map(tuple),
 }
 
 records = st.builds(
@@ -36,6 +42,8 @@ records = st.builds(
         "landmarks": _numbers(6),
         "schema_version": st.just(SCHEMA_VERSION),
         "size_px": st.just(64),
+        "phash": _hex(16),
+        "phash_fine": _hex(64),
         "landmark_scheme": st.just("ibug68"),
         "gender": st.none() | st.sampled_from(GENDERS),
         "age_group": st.none() | st.sampled_from(AGE_GROUPS),

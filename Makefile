@@ -23,7 +23,7 @@ lint: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,plots]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,plots,crawl]"
 	touch $(INSTALLED)
 
 clean:

@@ -9,6 +9,7 @@ import click
 
 from drfhq_tools import __version__
 from drfhq_tools.cli.build import build_command
+from drfhq_tools.cli.crawl import crawl_command
 from drfhq_tools.cli.filter import filter_command
 from drfhq_tools.cli.models import models_group
 from drfhq_tools.cli.stats import stats_command
@@ -39,6 +40,7 @@ def main() -> None:
 
 
 main.add_command(build_command)
+main.add_command(crawl_command)
 main.add_command(filter_command)
 main.add_command(models_group)
 main.add_command(stats_command)

@@ -1,11 +1,15 @@
-"""What people write beside pictures: ``labels.csv`` or ``labels.parquet`` in a folder, ``x.json`` beside ``x.png``.
+"""What lies beside pictures: ``labels.csv`` or ``labels.parquet`` in a folder, ``x.json`` beside ``x.png``, and
+``provenance.parquet``, which ``drfhq crawl`` writes.
 
 A table's column ``file`` is a path relative to the table's folder, pictures in subfolders included. All other columns
 are optional: the fields of :class:`~drfhq_tools.records.Declared` and :class:`~drfhq_tools.records.Provenance`, by
 name, and those of :mod:`~drfhq_tools.sources.given_faces`; others are passed over. Field by field, a table in a nearer
-folder overrides one in an outer folder, within a folder ``labels.csv`` overrides ``labels.parquet``, and the picture's
-own JSON overrides all. An empty value says nothing and overrides nothing. What cannot be understood is a
-:class:`~drfhq_tools.records.Reject`, never an exception.
+folder overrides one in an outer folder, within a folder ``labels.csv`` overrides ``labels.parquet`` and both override
+``provenance.parquet``, and the picture's own JSON overrides all. An empty value says nothing and overrides nothing.
+What cannot be understood is a :class:`~drfhq_tools.records.Reject`, never an exception.
+
+Of ``provenance.parquet`` the rows that name a picture (column ``path``) are read, of several for one picture the first:
+``url`` is its ``source_url``, and what its column ``metadata``, a JSON object, declares of the person counts too.
 """
 
 from __future__ import annotations
@@ -25,7 +29,8 @@ from drfhq_tools.errors import SidecarError
 from drfhq_tools.records import MAX_AGE_YEARS, Declared, GivenFace, Provenance, Reject, RejectReason
 from drfhq_tools.sources.given_faces import FACE_FIELDS, FACES, read_faces
 
-TABLE_NAMES: Final = ("labels.parquet", "labels.csv")
+PROVENANCE: Final = "provenance.parquet"
+TABLE_NAMES: Final = (PROVENANCE, "labels.parquet", "labels.csv")
 DECLARED_FIELDS: Final = tuple(f.name for f in fields(Declared))
 PROVENANCE_FIELDS: Final = tuple(f.name for f in fields(Provenance))
 _TEXT_FIELDS: Final = frozenset({*DECLARED_FIELDS, *PROVENANCE_FIELDS} - {"age_years"})
@@ -47,7 +52,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One ``labels.csv`` or ``labels.parquet``: ``rows`` by the file they speak of; ``path`` from the raw folder."""
+    """One of :data:`TABLE_NAMES`: ``rows`` by the file they speak of; ``path`` from the raw folder."""
 
     path: str
     rows: dict[str, Fields] = field(default_factory=dict)
@@ -114,7 +119,10 @@ def combine(said: Iterable[Fields]) -> Said:
 
 
 def _table_rows(file: Path) -> Iterator[Mapping[str, object]]:
-    rows = _parquet_rows(file) if file.suffix.lower() == ".parquet" else _csv_rows(file)
+    if file.name.lower() == PROVENANCE:
+        rows = _provenance_rows(file)
+    else:
+        rows = _parquet_rows(file) if file.suffix.lower() == ".parquet" else _csv_rows(file)
     try:
         yield from rows
     except OSError as error:
@@ -134,7 +142,8 @@ def _csv_rows(file: Path) -> Iterator[Mapping[str, object]]:
             raise SidecarError(f"line {reader.line_num}: {error}") from error
 
 
-def _parquet_rows(file: Path) -> Iterator[Mapping[str, object]]:
+def _parquet_rows(file: Path, names_file: str = "file", more: Iterable[str] = ()) -> Iterator[Mapping[str, object]]:
+    """The rows of a table whose column ``names_file`` names the picture; of ``more`` columns too."""
     import pyarrow as pa  # noqa: PLC0415  most builds have no Parquet sidecar
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -143,14 +152,34 @@ def _parquet_rows(file: Path) -> Iterator[Mapping[str, object]]:
     except pa.ArrowException as error:
         raise SidecarError(f"no valid Parquet: {error}") from error
     table = table.rename_columns([name.strip().lower() for name in table.column_names])
-    _require_file_column(table.column_names)
-    known = [name for name in table.column_names if name in {"file", "age_years", *_TEXT_FIELDS, *FACE_FIELDS}]
-    yield from table.select(known).to_pylist()
+    _require_file_column(table.column_names, names_file)
+    read = {names_file, "age_years", *_TEXT_FIELDS, *FACE_FIELDS, *more}
+    yield from table.select([name for name in table.column_names if name in read]).to_pylist()
 
 
-def _require_file_column(names: Iterable[str]) -> None:
-    if "file" not in names:
-        raise SidecarError(f"has no column 'file'; its columns are {', '.join(names) or 'none'}")
+def _provenance_rows(file: Path) -> Iterator[Mapping[str, object]]:
+    """What a crawl says of the pictures it kept, in the fields of a label table."""
+    seen: set[str] = set()
+    for row in _parquet_rows(file, "path", ("url", "metadata")):
+        path = row["path"]
+        if isinstance(path, str) and path not in seen:
+            seen.add(path)
+            yield {**_declared_in(row.get("metadata")), **row, "file": path, "source_url": row.get("url")}
+
+
+def _declared_in(metadata: object) -> dict[str, object]:
+    """The fields that declare a person, of a JSON object in text; none where it is no such thing."""
+    try:
+        document = json.loads(metadata) if isinstance(metadata, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    known = document if isinstance(document, dict) else {}
+    return {name: known[name] for name in DECLARED_FIELDS if name in known}
+
+
+def _require_file_column(names: Iterable[str], wanted: str = "file") -> None:
+    if wanted not in names:
+        raise SidecarError(f"has no column {wanted!r}; its columns are {', '.join(names) or 'none'}")
 
 
 def _add_row(table: Table, number: int, row: Mapping[str, object]) -> None:

@@ -1,0 +1,121 @@
+"""One picture as a page or a list describes it, and whether the user's own rules want it."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
+
+from drfhq_tools.crawl.outcomes import Outcome, RefusedError
+from drfhq_tools.crawl.site import Accept
+from drfhq_tools.tombstones import Tombstones
+
+_MAX_TEXT: Final = 2000
+_MAX_TAGS: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A picture's address and what is said of it; ``url`` is empty where only its own page is known yet."""
+
+    url: str = ""
+    page_url: str | None = None
+    title: str | None = None
+    author: str | None = None
+    license: str | None = None
+    license_url: str | None = None
+    licence_evidence: str | None = None
+    """Where the licence was read: ``page``, ``site_file`` (its [defaults]) or ``url_list``."""
+
+    tags: tuple[str, ...] = ()
+    rating: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return asdict(self) | {"tags": list(self.tags)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**{**values, "tags": tuple(values["tags"])})
+
+
+def clean_text(value: object) -> str | None:
+    """One line of text fit for UTF-8, or None where there is nothing; true and false as words."""
+    if value is None or isinstance(value, (dict, list)):
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    line = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+    return line[:_MAX_TEXT] or None
+
+
+def clean_tags(values: Iterable[object]) -> tuple[str, ...]:
+    """Tags without their ``#``, each once; a single text with commas is several."""
+    texts = [text for text in map(clean_text, values) if text]
+    if len(texts) == 1:
+        texts = [text for text in map(clean_text, texts[0].split(",")) if text]
+    return tuple(dict.fromkeys(tag for text in texts[:_MAX_TAGS] if (tag := text.removeprefix("#").strip())))
+
+
+def mature_sign(item: Item, accept: Accept) -> str | None:
+    """What marks the item as mature: its rating, as a whole or by a word of it, or a tag."""
+    rating = _plain(item.rating)
+    ratings = {_plain(word) for word in accept.mature_ratings}
+    if rating and (rating in ratings or not ratings.isdisjoint(re.findall(r"\w+", rating))):
+        return f"rated {item.rating}"
+    mature = {_plain(word) for word in accept.mature_tags}
+    return next((f"tagged {tag}" for tag in item.tags if _plain(tag) in mature), None)
+
+
+def check_wanted(item: Item, accept: Accept) -> None:
+    """Whether the user's rules want the item.
+
+    Raises:
+        RefusedError: they don't.
+    """
+    sign = mature_sign(item, accept)
+    if sign and not accept.mature:
+        raise RefusedError(Outcome.MATURE, sign)
+    tags = {_plain(tag) for tag in item.tags}
+    refused = next((tag for tag in accept.refuse_tags if _among(tags, tag)), None)
+    if refused:
+        raise RefusedError(Outcome.TAG_NOT_ACCEPTED, f"tagged {refused}")
+    if accept.tags and not any(_among(tags, tag) for tag in accept.tags):
+        raise RefusedError(Outcome.TAG_NOT_ACCEPTED, "has none of the tags asked for")
+    if accept.licenses and not any(_same_license(item, wanted) for wanted in accept.licenses):
+        raise RefusedError(Outcome.LICENSE_NOT_ACCEPTED, f"licence: {item.license or item.license_url or 'not stated'}")
+
+
+def check_tombstones(tombstones: Tombstones, *, urls: Iterable[str | None] = (), sha256: str | None = None) -> None:
+    """Whether something was taken out for good.
+
+    Raises:
+        RefusedError: it was.
+    """
+    stone = tombstones.find(sha256=sha256, urls=urls)
+    if stone:
+        raise RefusedError(Outcome.TOMBSTONED, stone.reason or "was removed before")
+
+
+def _among(tags: Iterable[str], pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(tag, _plain(pattern)) for tag in tags)
+
+
+def _same_license(item: Item, wanted: str) -> bool:
+    stated = {_license(text) for text in (item.license, item.license_url) if text}
+    return any(fnmatch.fnmatchcase(text, _license(wanted)) for text in stated)
+
+
+def _license(text: str) -> str:
+    """``CC BY 4.0`` and ``cc-by-4.0`` are one; so are a licence's addresses with http, https, www, deed or slash."""
+    plain = _plain(text)
+    if "://" in plain:
+        return re.sub(r"/(deed|legalcode)(\.\w+)?$", "", plain.split("://", 1)[1].removeprefix("www.").rstrip("/"))
+    return re.sub(r"[\s_-]+", "-", plain)
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").casefold().split())

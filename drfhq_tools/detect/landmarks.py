@@ -26,13 +26,15 @@ BOX_SHARE: Final = 0.578
 BOX_DROP: Final = 0.104
 
 SURE_SPREAD: Final = 0.01  # above, the predictor wavers between two answers, and more looks settle their mean
-TILT_SPREAD: Final = 0.016  # 19 upright faces in 20 lie below, faces fitted at the wrong tilt above
-FOUND_SPREAD: Final = 0.024  # a tilt tried on suspicion must explain the face this well
+DOUBT_SPREAD: Final = 0.016  # 9 upright faces in 10 lie below, faces fitted from a wrong box or tilt above
+FOUND_SPREAD: Final = 0.024  # another box, tried on suspicion, must explain the face this well
 TILT_DEG: Final = 35.0
+LARGER: Final = 1.2
 
 Jitter = tuple[float, float, float]  # right, down, as shares of the box's side, and its scale
 _STEP: Final = 0.06
-_SCALES: Final = (1 - 2 * _STEP, 1.0, 1 + 2 * _STEP)
+# None larger than usual: where a fringe hides an eye, such boxes let the mouth slide to the chin.
+_SCALES: Final = (0.86, 0.93, 1.0)
 _GRID: Final = tuple((_STEP * x, _STEP * y) for x in (-1, 0, 1) for y in (-1, 0, 1))
 # Nine boxes that meet every place once and every scale in every row and column (a Latin square), in three such sets.
 _LATIN: Final = tuple(
@@ -59,8 +61,8 @@ class Look:
     roll_deg: float = 0.0
 
 
-PLACING: Final = Look(256, tuple((0.0, 0.0, scale) for scale in _SCALES), mirrored=False)
-ROUGH: Final = Look(256, tuple((*place, 1.0) for place in _GRID[::2]))
+PLACING: Final = Look(256, tuple((0.0, 0.0, scale) for scale in (0.9, 1.0, 1.1)), mirrored=False)
+ROUGH: Final = Look(256, tuple((*place, _SCALES[1]) for place in _GRID[::2]))
 FINE: Final = Look(128, _LATIN[1])
 SETTLING: Final = (Look(128, _LATIN[2], roll_deg=6.0), Look(96, _LATIN[0], roll_deg=-6.0))
 
@@ -102,17 +104,18 @@ class Landmarks:
 def find_landmarks(pixels: Pixels, box: FaceBox, pyramid: Pyramid | None = None) -> Landmarks:
     """The landmarks of the face in ``box`` of an (H, W, 3) picture; ``pyramid`` is the picture's, if there is one.
 
-    Where they scatter, the head may be tilted further than the predictor can follow (HOG answers to upright boxes up
-    to some 50°, the predictor to some 35°): boxes turned either way are tried, and taken if they scatter little.
+    Where they scatter, the box may be too small, or the head tilted further than the predictor can follow (HOG answers
+    to upright boxes up to some 50°, the predictor to some 35°): a larger box and boxes turned either way are tried,
+    and the best is taken if its landmarks scatter little.
 
     Raises:
         ValueError: the points span no quad.
     """
     pyramid = pyramid or Pyramid(pixels)
     sets = _two_looks(pyramid, box)
-    if quad_spread(sets) > TILT_SPREAD:
-        others = (_two_looks(pyramid, box.turned(degrees)) for degrees in (-TILT_DEG, TILT_DEG))
-        best = min(others, key=quad_spread)
+    if quad_spread(sets) > DOUBT_SPREAD:
+        others = (replace(box, side=LARGER * box.side), box.turned(-TILT_DEG), box.turned(TILT_DEG))
+        best = min((sets, *(_two_looks(pyramid, other) for other in others)), key=quad_spread)
         sets = best if quad_spread(best) <= FOUND_SPREAD else sets
     if quad_spread(sets) > SURE_SPREAD:
         sets = _settled(pyramid, sets[-2 * len(FINE.jitters) :])  # the rough look still depends on the box

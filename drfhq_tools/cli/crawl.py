@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drfhq_tools.crawl.walk import Tally
 
 _PATH = click.Path(path_type=Path)
+_FILE_WIDTH = 240  # of tables that go to a file or a pipe
 
 
 @click.command("crawl")
@@ -44,7 +45,7 @@ def crawl_command(
     urls: Path | None,
     out: Path | None,
     dry_run: bool,
-    **settings: object,
+    **settings: Any,
 ) -> None:
     """Bring pictures from the gallery that the TOML file SITE describes, or from a list, with their origin.
 
@@ -67,7 +68,7 @@ def crawl_command(
         ctx.exit(3)
 
 
-def _request(site: Path | None, urls: Path | None, settings: dict[str, object]) -> CrawlRequest:
+def _request(site: Path | None, urls: Path | None, settings: Mapping[str, Any]) -> CrawlRequest:
     """What is asked for: the command line over the TOML file."""
     from drfhq_tools.crawl.run import CrawlRequest, need_extra
     from drfhq_tools.crawl.site import Plan, read_plan
@@ -77,8 +78,8 @@ def _request(site: Path | None, urls: Path | None, settings: dict[str, object]) 
     if site is None and urls is None:
         raise UsageError("name a site's TOML file, or a list with --urls")
     plan = Plan() if site is None else read_plan(site)
-    contact = _text(settings["contact"]) or plan.contact
-    rights = _text(settings["rights_basis"]) or plan.rights_basis
+    contact = settings["contact"] or plan.contact
+    rights = settings["rights_basis"] or plan.rights_basis
     if contact is None or rights is None:
         missing = "--contact" if contact is None else "--rights-basis"
         raise UsageError(f"{missing} is needed, here or in the TOML file's [crawl]; --help says what for")
@@ -87,24 +88,39 @@ def _request(site: Path | None, urls: Path | None, settings: dict[str, object]) 
     return CrawlRequest(
         site=plan.site if urls is None else None,
         items=() if urls is None else read_urls(urls),
-        hosts=(*plan.hosts, *settings["hosts"]),  # type: ignore[misc]
+        hosts=(*plan.hosts, *settings["hosts"]),
         contact=contact,
         rights_basis=rights,
-        accept=replace(plan.accept, mature=plan.accept.mature or bool(settings["mature"])),
-        limits=replace(plan.limits, **given),  # type: ignore[arg-type]
-        tombstones=settings["tombstones"],  # type: ignore[arg-type]
-        allow_private=bool(settings["allow_private"]),
-        ignore_robots=bool(settings["ignore_robots"]),
-        revisit=bool(settings["revisit"]),
+        accept=replace(plan.accept, mature=plan.accept.mature or settings["mature"]),
+        limits=replace(plan.limits, **given),
+        tombstones=settings["tombstones"],
+        allow_private=settings["allow_private"],
+        ignore_robots=settings["ignore_robots"],
+        revisit=settings["revisit"],
     )
 
 
-def _text(value: object) -> str | None:
-    return str(value) if value is not None else None
-
-
 def _dry_run(request: CrawlRequest) -> None:
-    raise NotImplementedError(time, request)
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from drfhq_tools.crawl.preview import preview
+
+    found = preview(request)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
+    table = Table("title", "author", "licence", "tags", "rating", "page", "picture", "left out", box=SIMPLE_HEAD)
+    for shown in found.shown:
+        item = shown.item
+        said = (item.title, item.author, item.license or item.license_url, ", ".join(item.tags), item.rating)
+        table.add_row(*(Text(cell or "") for cell in (*said, item.page_url, item.url, shown.against)))
+    console.print(table)
+    more = f"{found.more} more are listed. " if found.more else ""
+    following = f"The next page is {found.next}. " if found.next else ""
+    click.echo(f"{more}{following}Nothing was taken.")
 
 
 @contextmanager
@@ -112,17 +128,18 @@ def _progress() -> Iterator[Callable[[Tally], None]]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from drfhq_tools.crawl.outcomes import Outcome
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task("Asking")
         began = time.monotonic()
 
         def report(tally: Tally) -> None:
-            done = tally.outcomes.total()
+            rate = tally.outcomes.total() / max(time.monotonic() - began, 1e-9)
             failed = sum(count for outcome, count in tally.outcomes.items() if outcome.failed)
-            rate = done / max(time.monotonic() - began, 1e-9)
-            text = f"{tally.pages} pages, {tally.outcomes['kept']} pictures kept, {failed} failed, {rate:.1f} a second"  # type: ignore[index]
-            bars.update(task, description=text)
+            counts = f"{tally.pages} pages, {tally.outcomes[Outcome.KEPT]} pictures kept, {failed} failed"
+            bars.update(task, description=f"{counts}, {rate:.1f} a second")
 
         yield report
 

@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 from w3lib.url import safe_url_string
 
-from drfhq_tools.crawl.addresses import AddressPolicy
+from drfhq_tools.crawl.addresses import Address, AddressPolicy
 from drfhq_tools.crawl.optout import TDM_PATH, TdmRules, header_optout, read_tdmrep
 from drfhq_tools.crawl.outcomes import Outcome, RefusedError
 from drfhq_tools.crawl.pace import HostPace, Paces, retry_after_s
@@ -69,13 +69,14 @@ class Fetcher:
         *,
         policy: AddressPolicy,
         limits: Limits,
-        contact_agent: str,
+        agent: str,
         ignore_robots: bool,
     ) -> None:
         self._transport, self._policy, self._limits = transport, policy, limits
-        self._agent, self._ignore_robots = contact_agent, ignore_robots
+        self._agent, self._ignore_robots = agent, ignore_robots
         self._paces = Paces()
         self._manners: dict[str, _Manners | RefusedError] = {}
+        self._delays: dict[str, float] = {}
         self._learning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get(self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str] | None = None) -> Reply:
@@ -101,11 +102,9 @@ class Fetcher:
                 raise RefusedError(Outcome.TOO_MANY_REDIRECTS, "the redirects run in a circle")
             seen.add(url)
             address = self._policy.check(url, any_host=purpose is Purpose.RULES)
-            delay = self._limits.delay_between(None)
             if purpose is not Purpose.RULES:
-                delay = self._obey(await self._manners_of(address.origin), url, purpose, trace)
-            pace = self._paces.of(address.host)
-            reply = await self._ask(url, purpose, trace, headers, pace, delay)
+                self._obey(await self._manners_of(address.origin), url, purpose, trace)
+            reply = await self._ask(url, purpose, trace, headers, address)
             trace.status = reply.status
             target = reply.header("location") if reply.status in _REDIRECTS else None
             if target is None:
@@ -113,8 +112,8 @@ class Fetcher:
             url = urljoin(url, target.strip())
         raise RefusedError(Outcome.TOO_MANY_REDIRECTS, f"more than {_MAX_HOPS} redirects")
 
-    def _obey(self, manners: _Manners, url: str, purpose: Purpose, trace: Trace) -> float:
-        """The seconds to wait between requests.
+    def _obey(self, manners: _Manners, url: str, purpose: Purpose, trace: Trace) -> None:
+        """Note what the host says of ``url``.
 
         Raises:
             RefusedError: the host does not want ``url`` asked for.
@@ -132,7 +131,6 @@ class Fetcher:
             trace.optout = f"{TDM_PATH}: tdm-reservation: 1"
             if purpose is Purpose.PICTURE:
                 raise RefusedError(Outcome.OPTED_OUT, trace.optout)
-        return self._limits.delay_between(manners.robots.delay_s)
 
     async def _manners_of(self, origin: str) -> _Manners:
         """What ``origin`` asks of robots, learnt once a crawl.
@@ -156,11 +154,9 @@ class Fetcher:
                 return refusal
             return _Manners(Robots(False), TdmRules())
         robots = read_robots(reply.status, reply.body)
-        tdm = TdmRules()
-        delay = self._limits.delay_between(robots.delay_s)
-        if robots.decide(f"{origin}{TDM_PATH}") in {"allowed", "no_robots"} and delay <= self._limits.max_wait_s:
-            tdm = await self._learn_tdm(origin)
-        return _Manners(robots, tdm)
+        self._delays[origin] = self._limits.delay_between(robots.delay_s)
+        allowed = robots.decide(f"{origin}{TDM_PATH}") in {"allowed", "no_robots"}
+        return _Manners(robots, await self._learn_tdm(origin) if allowed else TdmRules())
 
     async def _learn_tdm(self, origin: str) -> TdmRules:
         try:
@@ -170,9 +166,11 @@ class Fetcher:
         return read_tdmrep(reply.body) if reply.status == 200 else TdmRules()
 
     async def _ask(
-        self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str], pace: HostPace, delay: float
+        self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str], address: Address
     ) -> Reply:
         """One hop, asked again while its trouble may pass."""
+        pace = self._paces.of(address.host)
+        delay = self._delays.get(address.origin, self._limits.delay_between(None))
         ask = Ask(
             url=url,
             headers={"User-Agent": self._agent, "Accept": purpose.value, **headers},

@@ -44,12 +44,13 @@ class Item:
 
 
 def clean_text(value: object) -> str | None:
-    """One line of text fit for UTF-8, or None where there is nothing; true and false as words."""
+    """One line of printable text fit for UTF-8, or None where there is nothing; true and false as words."""
     if value is None or isinstance(value, (dict, list)):
         return None
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    line = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
-    return line[:_MAX_TEXT] or None
+    words = text[: 10 * _MAX_TEXT].encode("utf-8", "backslashreplace").decode().split()
+    line = "".join(sign for sign in " ".join(words) if sign.isprintable())
+    return line[:_MAX_TEXT].strip() or None
 
 
 def clean_tags(values: Iterable[object]) -> tuple[str, ...]:
@@ -87,6 +88,19 @@ def check_wanted(item: Item, accept: Accept) -> None:
         raise RefusedError(Outcome.TAG_NOT_ACCEPTED, "has none of the tags asked for")
     if accept.licenses and not any(_same_license(item, wanted) for wanted in accept.licenses):
         raise RefusedError(Outcome.LICENSE_NOT_ACCEPTED, f"licence: {item.license or item.license_url or 'not stated'}")
+
+
+def check_before_page(item: Item, accept: Accept, optout: str | None) -> None:
+    """Whether what a listing says of an item, or of itself, tells against it: then its page is not even asked for.
+
+    Raises:
+        RefusedError: it does.
+    """
+    sign = mature_sign(item, accept)
+    if sign and not accept.mature:
+        raise RefusedError(Outcome.MATURE, sign)
+    if optout:
+        raise RefusedError(Outcome.OPTED_OUT, f"listing: {optout}")
 
 
 def check_tombstones(tombstones: Tombstones, *, urls: Iterable[str | None] = (), sha256: str | None = None) -> None:

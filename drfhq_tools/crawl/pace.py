@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -37,21 +38,23 @@ class HostPace:
     """One host's turn-taking."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    ready_at: float = 0.0
+    answered_at: float = -math.inf
+    held_until: float = -math.inf
     latency_s: float = 0.0
     closed: str | None = None
     """Why the host is asked nothing more in this crawl."""
 
     @asynccontextmanager
     async def turn(self, delay_s: float) -> AsyncIterator[None]:
-        """Wait for our turn, and hold it for one request; the next comes ``delay_s`` after it at the soonest."""
+        """Wait for our turn, ``delay_s`` after the last answer at the soonest, and hold it for one request."""
         async with self.lock:
-            while (wait := self.ready_at - time.monotonic()) > 0:
+            ready = max(self.held_until, self.answered_at + max(delay_s, self.latency_s))
+            while (wait := ready - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             try:
                 yield
             finally:
-                self.ready_at = max(self.ready_at, time.monotonic() + max(delay_s, self.latency_s))
+                self.answered_at = time.monotonic()
 
     def note_latency(self, seconds: float) -> None:
         """Take an answer's time into the host's speed, half old, half new."""
@@ -59,7 +62,7 @@ class HostPace:
 
     def hold(self, seconds: float) -> None:
         """Ask nothing for so long."""
-        self.ready_at = max(self.ready_at, time.monotonic() + seconds)
+        self.held_until = max(self.held_until, time.monotonic() + seconds)
 
 
 class Paces:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from filelock import FileLock, Timeout
 
@@ -24,11 +24,12 @@ from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES
 from drfhq_tools.tombstones import Tombstones, read_tombstones
 
 if TYPE_CHECKING:
+    from drfhq_tools.crawl.fetch import Fetcher
     from drfhq_tools.crawl.transport import Transport
     from drfhq_tools.crawl.walk import Tally
 
 LOCK: Final = ".crawl.lock"
-_TICK_S: Final = 0.5
+_TICK_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,7 @@ def crawl(request: CrawlRequest, out: Path, progress: Callable[[Tally], None] = 
         KeyboardInterrupt: interrupted; ``out`` is whole, and the same call goes on with it.
     """
     need_extra()
-    from drfhq_tools.crawl.fetch import Fetcher  # noqa: PLC0415  these need the extra
-    from drfhq_tools.crawl.folder import RawFolder  # noqa: PLC0415
+    from drfhq_tools.crawl.folder import RawFolder  # noqa: PLC0415  these need the extra
     from drfhq_tools.crawl.pages import check_selectors  # noqa: PLC0415
     from drfhq_tools.crawl.walk import Terms, Walk  # noqa: PLC0415
 
@@ -111,30 +111,35 @@ def crawl(request: CrawlRequest, out: Path, progress: Callable[[Tally], None] = 
         rights_basis=request.rights_basis.strip(),
         revisit=request.revisit,
     )
-    with _owning(out):
+    with _owning(out), _Interrupt() as interrupt:
         folder = RawFolder(out)
-        walk: Walk | None = None
+        walks: list[Walk] = []
 
         async def job(transport: Transport) -> None:
-            nonlocal walk
-            fetcher = Fetcher(
-                transport,
-                policy=request.policy,
-                limits=request.limits,
-                contact_agent=request.agent,
-                ignore_robots=request.ignore_robots,
-            )
-            walk = Walk(folder, fetcher, terms, progress)
-            await (walk.over_site(request.site) if request.site else walk.over_list(request.items))
+            walks.append(Walk(folder, fetcher_for(request, transport), terms, progress))
+            await (walks[0].over_site(request.site) if request.site else walks[0].over_list(request.items))
 
         try:
             folder.begin()
-            run(job, allow_private=request.allow_private)
+            run(job, allow_private=request.allow_private, interrupt=interrupt)
             folder.end()
         finally:
             folder.close()
-    assert walk is not None
-    return CrawlSummary(outcomes=walk.tally.outcomes, pages=walk.tally.pages, pictures=folder.kept)
+    tally = walks[0].tally
+    return CrawlSummary(outcomes=tally.outcomes, pages=tally.pages, pictures=folder.kept)
+
+
+def fetcher_for(request: CrawlRequest, transport: Transport) -> Fetcher:
+    """What asks on the request's terms."""
+    from drfhq_tools.crawl.fetch import Fetcher  # noqa: PLC0415
+
+    return Fetcher(
+        transport,
+        policy=request.policy,
+        limits=request.limits,
+        agent=request.agent,
+        ignore_robots=request.ignore_robots,
+    )
 
 
 def need_extra() -> None:
@@ -149,11 +154,29 @@ def need_extra() -> None:
         raise MissingExtraError("crawling needs Scrapy: pip install 'drfhq-tools[crawl]'") from error
 
 
-def run(job: Callable[[Transport], Coroutine[None, None, None]], *, allow_private: bool) -> None:
-    """Run an asynchronous job with a transport; an error or an interrupt in it comes out of here.
+class _Interrupt:
+    """Notes a Ctrl-C instead of breaking off anywhere, such as in the middle of a file."""
+
+    asked = False
+
+    def __enter__(self) -> Self:
+        self._old = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._old)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self.asked = True
+
+
+def run(
+    job: Callable[[Transport], Coroutine[None, None, None]], *, allow_private: bool, interrupt: _Interrupt | None = None
+) -> None:
+    """Run an asynchronous job with a transport; an error in it comes out of here.
 
     Raises:
-        KeyboardInterrupt: the user interrupted it.
+        KeyboardInterrupt: ``interrupt`` stopped it.
     """
     from drfhq_tools.crawl.transport import run_engine  # noqa: PLC0415
     from drfhq_tools.crawl.walk import HOSTS_AT_ONCE  # noqa: PLC0415
@@ -162,10 +185,10 @@ def run(job: Callable[[Transport], Coroutine[None, None, None]], *, allow_privat
 
     async def guarded(transport: Transport) -> None:
         task = asyncio.ensure_future(job(transport))
-        loop = asyncio.get_running_loop()
-        with _interrupting(lambda: loop.call_soon_threadsafe(task.cancel)):
-            while not task.done():  # a tick now and then, so that Ctrl-C is seen where a wait cannot be interrupted
-                await asyncio.wait([task], timeout=_TICK_S)
+        while not task.done():
+            await asyncio.wait([task], timeout=_TICK_S)
+            if interrupt is not None and interrupt.asked:
+                task.cancel()
         ends.append(KeyboardInterrupt() if task.cancelled() else task.exception())
 
     run_engine(guarded, allow_private=allow_private, hosts_at_once=HOSTS_AT_ONCE)
@@ -176,16 +199,6 @@ def run(job: Callable[[Transport], Coroutine[None, None, None]], *, allow_privat
         raise DrfhqError(f"cannot write {error.filename or 'to the folder'}: {error.strerror or error}") from error
     if error is not None:
         raise error
-
-
-@contextmanager
-def _interrupting(stop: Callable[[], object]) -> Iterator[None]:
-    """Ctrl-C calls ``stop`` instead of breaking off anywhere."""
-    old = signal.signal(signal.SIGINT, lambda _number, _frame: stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, old)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from drfhq_tools import __version__
 from drfhq_tools.crawl.attempts import Attempt
 from drfhq_tools.crawl.fetch import Fetcher, Purpose, Trace, canonical
 from drfhq_tools.crawl.folder import PageRecord, RawFolder
-from drfhq_tools.crawl.items import Item, check_tombstones, check_wanted, mature_sign
+from drfhq_tools.crawl.items import Item, check_before_page, check_tombstones, check_wanted, mature_sign
 from drfhq_tools.crawl.outcomes import OF_DECODING, Outcome, RefusedError
 from drfhq_tools.crawl.pages import Node, describe, read_listing, with_defaults
 from drfhq_tools.crawl.site import Accept, Limits, Parser, Site
@@ -133,7 +133,8 @@ class Walk:
         if self._known(item, detail):
             return
         try:
-            self._check_page(item, optout)
+            check_tombstones(self._terms.tombstones, urls=[detail])
+            check_before_page(item, self._terms.accept, optout)
         except RefusedError as refusal:
             self._record("page", item, Trace(), refusal, url=detail)
             return
@@ -151,15 +152,6 @@ class Walk:
             self._record("page", found, Trace(), RefusedError(Outcome.BAD_PAGE, "shows no picture"), url=detail)
             return
         await self.take(found, optout=record.content["optout"])
-
-    def _check_page(self, item: Item, optout: str | None) -> None:
-        """Whether what the listing says of an item already tells against it: then its page is not asked for."""
-        check_tombstones(self._terms.tombstones, urls=[item.page_url])
-        sign = mature_sign(item, self._terms.accept)
-        if sign and not self._terms.accept.mature:
-            raise RefusedError(Outcome.MATURE, sign)
-        if optout:
-            raise RefusedError(Outcome.OPTED_OUT, f"listing: {optout}")
 
     def _known(self, item: Item, detail: str) -> bool:
         """Whether the page's picture is here already, so that not even its page is asked for again."""

@@ -103,10 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(answer.body), 1000) if answer.pause_s else ():
             self.wfile.write(answer.body[start : start + 1000])
             time.sleep(answer.pause_s)
-        while answer.endless:
-            self.wfile.write(bytes(65536))
         if not answer.pause_s:
             self.wfile.write(answer.body)
+        while answer.endless:
+            self.wfile.write(bytes(65536))
         if answer.announced is not None:
             self.close_connection = True
 

@@ -66,18 +66,16 @@ def pixels_sha256(pixels: npt.NDArray[np.uint8]) -> str:
 
 def phash(pixels: npt.NDArray[np.uint8]) -> str:
     """Perceptual hash, 16 hex digits, of (H, W, 3) RGB uint8: near pictures differ in few bits."""
-    low = _frequencies(pixels)[:8, :8]
-    return np.packbits(low > np.median(low)).tobytes().hex()
+    return perceptual_hashes(pixels)[0]
 
 
-def phash_fine(pixels: npt.NDArray[np.uint8]) -> str:
-    """Finer perceptual hash, 64 hex digits, of (H, W, 3) RGB uint8, from up to 8 waves across."""
-    return np.packbits(_frequencies(pixels).ravel()[_FINE] > 0).tobytes().hex()
-
-
-def _frequencies(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """(32, 32) cosine transform of a grey copy of that size."""
+def perceptual_hashes(pixels: npt.NDArray[np.uint8]) -> tuple[str, str]:
+    """:func:`phash` and the finer one, 64 hex digits, of (H, W, 3) RGB uint8."""
     grey = (
         Image.fromarray(pixels).convert("L").resize((_PHASH_PX, _PHASH_PX), Image.Resampling.LANCZOS, reducing_gap=3.0)
     )
-    return _DCT @ np.asarray(grey, dtype=np.float64) @ _DCT.T
+    frequencies = _DCT @ np.asarray(grey, dtype=np.float64) @ _DCT.T
+    low = frequencies[:8, :8]
+    bits = (low > np.median(low), frequencies.ravel()[_FINE] > 0)
+    coarse, fine = (np.packbits(some).tobytes().hex() for some in bits)
+    return coarse, fine

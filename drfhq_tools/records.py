@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drfhq_tools.geometry import FloatArray, Quad, quad_from
-from drfhq_tools.hashing import face_id, phash, phash_fine, pixels_sha256
+from drfhq_tools.hashing import face_id, perceptual_hashes, pixels_sha256
 
 Pixels = npt.NDArray[np.uint8]
 MAX_AGE_YEARS: Final = 130.0
@@ -225,6 +225,7 @@ class FoundFace:
     @classmethod
     def of(cls, detection: Detection, crop: Pixels, *, source_sha256: str, num_faces: int) -> FoundFace:
         """The columns of a detection, one of ``num_faces`` in its picture, and of the crop aligned by it."""
+        coarse, fine = perceptual_hashes(crop)
         return cls(
             source_sha256=source_sha256,
             num_faces=num_faces,
@@ -236,8 +237,8 @@ class FoundFace:
             quad=tuple(detection.quad.to_row()),
             quad_repeatability=detection.repeatability,
             pixels_sha256=pixels_sha256(crop),
-            phash=phash(crop),
-            phash_fine=phash_fine(crop),
+            phash=coarse,
+            phash_fine=fine,
         )
 
     @property

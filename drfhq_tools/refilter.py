@@ -1,9 +1,9 @@
-"""A built data set under other rules: the same bytes as a fresh build with them, without looking for a face again.
+"""A built data set under other rules: the bytes of a build with them in its place, without looking for a face again.
 
 Rules judge by measures that are stored for every face, kept or rejected, so what changes is known from the tables
 alone. A face that leaves becomes a reject with all that was known of it. A face that enters is aligned anew from its
 raw picture at the stored landmarks; its labels and provenance are read from the sidecars there. Kept crops are not
-opened: they get new numbers.
+opened: they get new numbers. Splits stay as they were dealt, unless it is their rules that change.
 """
 
 from __future__ import annotations

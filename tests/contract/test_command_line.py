@@ -20,6 +20,7 @@ DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/duplicates.md",
     "docs/models.md",
     "docs/quality.md",
     "demo/generator/CARD.md",

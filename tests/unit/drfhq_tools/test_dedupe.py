@@ -10,7 +10,7 @@ import skimage.data
 from PIL import Image
 
 from drfhq_tools.dedupe import FINE_RADIUS, Hashes, best_of, duplicate_groups, near_groups, near_pairs
-from drfhq_tools.hashing import phash, phash_fine, pixels_sha256
+from drfhq_tools.hashing import perceptual_hashes, pixels_sha256
 from drfhq_tools.records import FaceRecord
 
 Make = Callable[..., FaceRecord]
@@ -34,7 +34,8 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 def looks(face: Make, name: str, pixels: Pixels) -> FaceRecord:
-    return face(face_id=name, pixels_sha256=pixels_sha256(pixels), phash=phash(pixels), phash_fine=phash_fine(pixels))
+    coarse, fine = perceptual_hashes(pixels)
+    return face(face_id=name, pixels_sha256=pixels_sha256(pixels), phash=coarse, phash_fine=fine)
 
 
 def by_brute_force(hashes: Hashes, radius: int) -> list[list[int]]:

@@ -7,7 +7,15 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from drfhq_tools.hashing import face_id, phash, settings_digest, sha256_file, unit_interval
+from drfhq_tools.hashing import (
+    face_id,
+    perceptual_hashes,
+    phash,
+    pixels_sha256,
+    settings_digest,
+    sha256_file,
+    unit_interval,
+)
 
 
 def hamming(one: str, other: str) -> int:
@@ -60,3 +68,25 @@ def test_phash_is_the_dct_hash() -> None:
             low[u, v] = (grey * waves).sum() * (2**-0.5 if u == 0 else 1) * (2**-0.5 if v == 0 else 1)
     expected = "".join("1" if value > np.median(low) else "0" for value in low.reshape(-1))
     assert int(phash(np.repeat(grey[..., None], 3, axis=2)), 16) == int(expected, 2)
+
+
+def test_the_fine_hash_has_the_signs_of_256_frequencies_nearest_to_the_constant_one() -> None:
+    """One wave up and down and eight across, drawn: exactly that sign is set, or cleared for its negative."""
+    n = np.arange(32)
+    nearest = sorted((u * u + v * v, u, v) for u in range(32) for v in range(32))[1:257]
+    for u, v in ((0, 1), (1, 8), (12, 5)):
+        place = [(a, b) for _, a, b in nearest].index((u, v))
+        wave = np.outer(np.cos(np.pi * u * (n + 0.5) / 32), np.cos(np.pi * v * (n + 0.5) / 32))
+        for sign in (1, -1):
+            grey = np.round(128 + sign * 100 * wave).astype(np.uint8)
+            coarse, fine = perceptual_hashes(np.repeat(grey[..., None], 3, axis=2))
+            assert coarse == phash(np.repeat(grey[..., None], 3, axis=2))
+            assert len(fine) == 64
+            assert int(fine, 16) >> (255 - place) & 1 == (sign > 0)
+
+
+def test_pixels_hash_sees_pixels_and_shape_alone() -> None:
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    assert pixels_sha256(pixels) == pixels_sha256(np.asfortranarray(pixels))
+    assert pixels_sha256(pixels) != pixels_sha256(pixels.reshape(2, 8, 3))
+    assert pixels_sha256(pixels) != pixels_sha256(pixels + 1)

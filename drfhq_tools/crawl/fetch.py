@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -79,7 +78,7 @@ class Fetcher:
         self._delays: dict[str, float] = {}
         self._learning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def get(self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str] | None = None) -> Reply:
+    async def get(self, url: str, purpose: Purpose, trace: Trace, headers: dict[str, str] | None = None) -> Reply:
         """The answer to ``url`` or to where it redirects: 200, or 304 if ``headers`` made it conditional.
 
         Raises:
@@ -93,7 +92,7 @@ class Fetcher:
             return reply
         raise _refusal_of(reply)
 
-    async def _follow(self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str]) -> Reply:
+    async def _follow(self, url: str, purpose: Purpose, trace: Trace, headers: dict[str, str]) -> Reply:
         seen: set[str] = set()
         while len(seen) <= _MAX_HOPS:
             url = canonical(url)
@@ -165,15 +164,13 @@ class Fetcher:
             return TdmRules()
         return read_tdmrep(reply.body) if reply.status == 200 else TdmRules()
 
-    async def _ask(
-        self, url: str, purpose: Purpose, trace: Trace, headers: Mapping[str, str], address: Address
-    ) -> Reply:
+    async def _ask(self, url: str, purpose: Purpose, trace: Trace, headers: dict[str, str], address: Address) -> Reply:
         """One hop, asked again while its trouble may pass."""
         pace = self._paces.of(address.host)
         delay = self._delays.get(address.origin, self._limits.delay_between(None))
         ask = Ask(
             url=url,
-            headers={"User-Agent": self._agent, "Accept": purpose.value, **headers},
+            headers=self._headers(purpose) | headers,
             max_bytes=_MAX_RULES_BYTES if purpose is Purpose.RULES else self._limits.max_bytes(purpose is Purpose.PAGE),
             timeout_s=self._limits.timeout_s,
             picture=purpose is Purpose.PICTURE,
@@ -201,6 +198,10 @@ class Fetcher:
                 if asked is None:
                     pace.hold(self._limits.backoff_s(tries))
         raise AssertionError("the last try returns or raises")
+
+    def _headers(self, purpose: Purpose) -> dict[str, str]:
+        plain = {"Accept-Encoding": "identity"} if purpose is Purpose.PICTURE else {}  # pictures are packed already
+        return {"User-Agent": self._agent, "Accept": purpose.value, **plain}
 
     def _asked_to_wait(self, reply: Reply, pace: HostPace) -> float | None:
         """Hold the host as long as it asks for; where that is longer than we wait, it is left alone in this crawl."""

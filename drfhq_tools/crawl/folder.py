@@ -21,7 +21,8 @@ from drfhq_tools.errors import DrfhqError
 from drfhq_tools.hashing import sha256_file
 
 JOURNAL: Final = "crawl-journal.jsonl"
-_TEMPORARY: Final = ".part"
+WORKPLACE: Final = ".crawl"
+"""Where files lie that are not whole yet; builds pass over folders whose name begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,10 @@ class RawFolder:
         self._last: dict[tuple[str, str | None], Attempt] = {}
         self._by_url: dict[str, Attempt] = {}
         self._by_sha256: dict[str, Attempt] = {}
-        root.mkdir(parents=True, exist_ok=True)
+        (root / WORKPLACE).mkdir(parents=True, exist_ok=True)
         self._read()
+        for file in (root / WORKPLACE).glob("*.part"):
+            file.unlink()
         self._journal: IO[bytes] = (root / JOURNAL).open("ab")
 
     def begin(self) -> None:
@@ -94,7 +97,7 @@ class RawFolder:
             assert attempt.path is not None
             file = self.root / attempt.path
             file.parent.mkdir(exist_ok=True)
-            temporary = file.with_name(file.name + _TEMPORARY)
+            temporary = self._temporary(file)
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
@@ -160,13 +163,16 @@ class RawFolder:
         if attempt.outcome.got and attempt.sha256 and attempt.path:
             self._by_sha256.setdefault(attempt.sha256, attempt)
 
+    def _temporary(self, file: Path) -> Path:
+        return self.root / WORKPLACE / f"{file.name}.part"
+
     def _there(self, attempt: Attempt) -> bool:
         """Whether the picture is; one whose renaming was cut is given its name now."""
         assert attempt.path is not None
         file = self.root / attempt.path
         if file.exists():
             return True
-        temporary = file.with_name(file.name + _TEMPORARY)
+        temporary = self._temporary(file)
         with suppress(OSError):
             if sha256_file(temporary) == attempt.sha256:
                 temporary.replace(file)

@@ -71,6 +71,13 @@ def mature_sign(item: Item, accept: Accept) -> str | None:
     return next((f"tagged {tag}" for tag in item.tags if _plain(tag) in mature), None)
 
 
+def content_rating(item: Item, accept: Accept) -> str | None:
+    """The rating to record: the page's own word, ``mature`` where it only says yes, or where tags say so."""
+    if mature_sign(item, accept) and (item.rating is None or _plain(item.rating) in {"true", "yes", "1"}):
+        return "mature"
+    return item.rating
+
+
 def check_wanted(item: Item, accept: Accept) -> None:
     """Whether the user's rules want the item.
 

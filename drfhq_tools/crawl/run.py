@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from drfhq_tools.crawl.transport import Transport
     from drfhq_tools.crawl.walk import Tally
 
-LOCK: Final = ".crawl.lock"
+LOCK: Final = ".crawl/lock"
 _TICK_S: Final = 0.2
 
 
@@ -205,7 +205,7 @@ def run(
 def _owning(out: Path) -> Iterator[None]:
     """One crawl at a time in a folder; a dead process's lock does not hold."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / LOCK).parent.mkdir(parents=True, exist_ok=True)
         with FileLock(out / LOCK, timeout=0):
             yield
     except Timeout as error:

@@ -7,10 +7,13 @@ has to judge every single request.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import certifi
 from scrapy import Request, Spider, signals
 from scrapy.exceptions import (
     CannotResolveHostError,
@@ -179,6 +182,8 @@ def run_engine(job: Callable[[Transport], Awaitable[None]], *, allow_private: bo
         "TELNETCONSOLE_ENABLED": False,
         "TWISTED_DNS_RESOLVER": f"drfhq_tools.crawl.resolver.{resolver}",
     }
+    if sys.platform in {"win32", "darwin"}:  # OpenSSL finds no certificates there by itself
+        os.environ.setdefault("SSL_CERT_FILE", certifi.where())
     process = AsyncCrawlerProcess(settings)
     for name in ("scrapy", "twisted"):  # what they would tell stands in the provenance
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -16,7 +16,7 @@ from drfhq_tools import __version__
 from drfhq_tools.crawl.attempts import Attempt
 from drfhq_tools.crawl.fetch import Fetcher, Purpose, Trace, canonical
 from drfhq_tools.crawl.folder import PageRecord, RawFolder
-from drfhq_tools.crawl.items import Item, check_before_page, check_tombstones, check_wanted, mature_sign
+from drfhq_tools.crawl.items import Item, check_before_page, check_tombstones, check_wanted, content_rating
 from drfhq_tools.crawl.outcomes import OF_DECODING, Outcome, RefusedError
 from drfhq_tools.crawl.pages import Node, describe, read_listing, with_defaults
 from drfhq_tools.crawl.site import Accept, Limits, Parser, Site
@@ -70,7 +70,7 @@ class Walk:
         on_attempt: Callable[[Tally], None] = lambda _tally: None,
     ) -> None:
         self._folder, self._fetcher, self._terms, self._on_attempt = folder, fetcher, terms, on_attempt
-        self.tally = Tally()
+        self.tally = Tally(pages=sum(page.run == folder.run for page in folder.pages.values()))
         self._decoder = ThreadPoolExecutor(1)  # one at a time: the decoder is not made for threads beside each other
         self._seen: set[tuple[str, str | None]] = set()
 
@@ -312,7 +312,7 @@ class Walk:
             license_url=item.license_url,
             licence_evidence=item.licence_evidence,
             tags=item.tags,
-            content_rating=item.rating or ("mature" if mature_sign(item, self._terms.accept) else None),
+            content_rating=content_rating(item, self._terms.accept),
             rights_basis=self._terms.rights_basis,
             robots_decision=trace.robots,
             optout_signal=trace.optout,
@@ -336,7 +336,7 @@ def _items_of(record: PageRecord) -> list[tuple[Item, str | None]]:
     return [(Item.from_json(item), detail) for item, detail in record.content["items"]]
 
 
-def _condition(known: PageRecord | Attempt | None) -> Mapping[str, str]:
+def _condition(known: PageRecord | Attempt | None) -> dict[str, str]:
     """The headers that ask for news only (RFC 9110, 13.1)."""
     if known is None:
         return {}

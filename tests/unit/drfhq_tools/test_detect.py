@@ -142,8 +142,8 @@ def test_quads_repeat_over_size_and_compression() -> None:
             (moved,) = found(np.asarray(variant))
             quad = scaled(ffhq_quad(moved.landmarks), picture.width / variant.width)
             moves.append(shift(ffhq_quad(still.landmarks), quad))
-    assert np.mean(moves) < 0.003
-    assert np.max(moves) < 0.012
+    assert np.mean(moves) < 0.002
+    assert np.max(moves) < 0.008
 
 
 def test_repeatability_is_small_for_a_face_and_large_for_none(face: Detection) -> None:
@@ -162,9 +162,9 @@ def test_a_scheme_without_a_known_quad_is_refused(face: Detection) -> None:
 def test_landmarks_hardly_depend_on_the_box(face: Detection) -> None:
     quad = ffhq_quad(face.landmarks)
     box = usual_box(face.landmarks)
-    for dx, dy, scale in ((0.1, 0, 1), (0, -0.1, 1), (0, 0, 0.85), (0, 0, 1.2)):
+    for dx, dy, scale in ((0.1, 0, 1), (0, -0.1, 1), (0, 0, 0.8), (0, 0, 1.2)):
         near = FaceBox(box.x + dx * box.side, box.y + dy * box.side, box.side * scale)
-        assert shift(quad, ffhq_quad(find_landmarks(FACE, near).points)) < 0.01
+        assert shift(quad, ffhq_quad(find_landmarks(FACE, near).points)) < 0.005
 
 
 @pytest.mark.parametrize(

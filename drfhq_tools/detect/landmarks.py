@@ -7,8 +7,8 @@ and on its mirror image, fine and coarse, and are averaged. Where the answers sc
 looks averaged. 31 calls of some 0.7 ms each for a face it is sure of (7 in 8), 67 or more for others.
 
 Over 70 and 99 portraits (people it was tuned on and others; benchmarks/repeatability.py) at a half to a quarter and
-twice their size, or as JPEG of quality 60, the quad moves by 0.15 % of its side on average, 0.5 and 0.7 % in one case
-of a hundred (the predictor on HOG's box alone: 1 and 8 to 9 %). Largest: 1.4 % where hair hides half the face, and
+twice their size, or as JPEG of quality 60, the quad moves by 0.15 % of its side on average, 0.5 and 0.9 % in one case
+of a hundred (the predictor on HOG's box alone: 1 and 8 to 9 %). Largest: 1.5 % where hair hides half the face, and
 5 % for a fringe on a face of 60 px. The spread foretells it coarsely: rank correlation 0.4 to 0.6, 0.09 % below a
 spread of 0.005, 0.2 to 0.3 % above 0.02.
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(gallery: Gallery, *, host: str = "127.0.0.1") -> Iterator[Gallery]:
-    """Serve until the block ends."""
+def serving(gallery: Gallery, certificate: Path | None = None) -> Iterator[Gallery]:
+    """Serve until the block ends; by TLS with a PEM file of key and ``certificate``."""
     handler = type("Handler", (_Handler,), {"gallery": gallery, "lock": threading.Lock()})
-    server = ThreadingHTTPServer((host, 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     gallery.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

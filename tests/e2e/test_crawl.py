@@ -30,6 +30,10 @@ from drfhq_tools.tombstones import Tombstone, append_tombstones
 
 pytest.importorskip("scrapy", reason="the extra crawl is not installed")
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 RENDERS = Path(__file__).parents[2] / "demo" / "renders"
 DELAY_S = 0.05
 TERMS = ["--contact", "owner@example.org", "--rights-basis", "my own renders"]
@@ -610,6 +614,42 @@ def test_a_name_that_turns_private_and_a_redirect_to_a_private_address(gallery: 
         f"{base}/good.png": "private_address",
     }
     assert not gallery.of("/secret.png")
+
+
+def certificate(file: Path) -> Path:
+    """A key and a certificate for localhost, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, *plain)
+    file.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def test_a_server_must_prove_its_name(tmp_path: Path) -> None:
+    pem = certificate(tmp_path / "server.pem")
+    with serving(Gallery({"/0.png": Answer(picture(0))}), pem) as gallery:
+        url = gallery.url.replace("http://127.0.0.1", "https://localhost")
+        (tmp_path / "list.csv").write_text(f"url\n{url}/0.png\n")
+        arguments = ["--urls", tmp_path / "list.csv", "--out", tmp_path / "raw", *POLITE]
+        assert drfhq_crawl(*arguments).returncode == 3
+        assert outcomes(tmp_path / "raw") == {"0.png": "robots_unreachable"}
+        assert gallery.log == []
+        assert drfhq_crawl(*arguments, SSL_CERT_FILE=str(pem)).returncode == 0
+        assert outcomes(tmp_path / "raw", run=2) == {"0.png": "kept"}
 
 
 def test_wrong_usage_says_what_to_do(tmp_path: Path) -> None:

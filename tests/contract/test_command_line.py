@@ -20,6 +20,7 @@ DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/crawl.md",
     "docs/duplicates.md",
     "docs/models.md",
     "docs/quality.md",

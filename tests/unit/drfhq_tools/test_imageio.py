@@ -4,10 +4,11 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from drfhq_tools.errors import DecodeError
 from drfhq_tools.imageio import TooLargeError, decode_picture, encode_png, looks_like_picture, read_picture
@@ -237,3 +238,35 @@ def test_pictures_are_told_by_their_first_bytes() -> None:
         assert looks_like_picture(saved(Image.fromarray(RGB), kind)[:16]), kind
     for head in (b"", b"BMW is a car maker", b"file,gender\n", b'{"gender": "fem'):
         assert not looks_like_picture(head)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"format": "JPEG", "quality": 85},
+        {"format": "JPEG", "progressive": True, "subsampling": 0},
+        {"format": "PNG"},
+        {"format": "PNG", "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()},
+    ],
+)
+def test_the_quick_way_gives_the_pixels_of_the_plain_one(settings: dict[str, Any]) -> None:
+    """Files OpenCV decodes, against Pillow."""
+    texture = np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(texture).resize((249, 183), Image.Resampling.BICUBIC).save(file, **settings)
+    np.testing.assert_array_equal(decode_picture(file.getvalue()), np.asarray(Image.open(file)))
+
+
+def test_an_orientation_behind_the_pixels_counts() -> None:
+    """PNG allows EXIF after the image data."""
+    picture = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    plain, tagged = io.BytesIO(), io.BytesIO()
+    picture.save(plain, "PNG")
+    picture.save(tagged, "PNG", exif=exif)
+    data, marked = plain.getvalue(), tagged.getvalue()
+    start = marked.index(b"eXIf") - 4
+    chunk = marked[start : start + 12 + int.from_bytes(marked[start : start + 4], "big")]
+    end = data.index(b"IEND") - 4
+    assert decode_picture(data[:end] + chunk + data[end:]).shape == (6, 4, 3)

@@ -25,17 +25,28 @@ from drfhq_tools.faces import Extracted, Progress, Task, extract_all
 from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns
 from drfhq_tools.sources.base import Found, Scan
 from drfhq_tools.sources.folder import FolderSource
+from drfhq_tools.tombstones import gather_tombstones
+from drfhq_tools.withheld import withhold
 
 
 def build(
-    raw: Path, out: Path, config: BuildConfig, *, workers: int, progress: Progress, detector_model: Path | None = None
+    raw: Path,
+    out: Path,
+    config: BuildConfig,
+    *,
+    workers: int,
+    progress: Progress,
+    detector_model: Path | None = None,
+    tombstones: Sequence[Path] = (),
 ) -> BuildSummary:
     """Build the data set of the pictures under ``raw`` in ``out``; an earlier one there with the same settings is
     replaced once the new one is complete. ``detector_model`` is the detector's model file, for one that brings none and
-    whose own is not to be taken from the models folder.
+    whose own is not to be taken from the models folder. Pictures named in the files ``tombstones``, or in those of
+    either folder, stay out.
 
     Raises:
-        UsageError: ``raw`` is no folder, the two lie in each other, or ``out`` holds something else.
+        UsageError: ``raw`` is no folder, the two lie in each other, ``out`` holds something else, or a file of
+            tombstones is missing.
         DrfhqError: weights are missing or the disk is full.
     """
     if workers < 1:
@@ -46,6 +57,8 @@ def build(
     pictures, splits = _check_output(out, config)
     scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total)).scan()
     _check_same_pictures(out, pictures, scan.found)
+    stones = gather_tombstones([raw, out], tombstones)
+    scan = withhold(scan, stones, keep_mature=config.keep_mature)
     with staging_in(out) as staging:
         crops = staging / "faces"
         tasks = [Task(found=one, staging=crops, config=config, detector_model=detector_model) for one in scan.found]

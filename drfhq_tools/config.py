@@ -39,7 +39,8 @@ PRESETS: Final[Mapping[str, Mapping[str, float]]] = {
 }
 """Settings under a name; those given beside it override them."""
 
-_KINDS: Final = {int: "a whole number", float: "a number", str: "text"}
+_KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_TRUTH: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,9 @@ class BuildConfig:
 
     identity_distance: float = 0.0
     """Furthest apart two faces of one person lie by dlib's network, such as 0.42 for renders; 0 does not ask it."""
+
+    keep_mature: bool = False
+    """Whether pictures rated mature are kept; their faces that may be a minor's never are."""
 
     val_fraction: float = 0.05
     """Share of the people and pictures that go to the split ``val``."""
@@ -200,7 +204,9 @@ def config_from(settings: Mapping[str, object]) -> BuildConfig:
         if name not in defaults:
             raise _unknown(name, defaults)
         wanted = type(defaults[name])
-        if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
+        if isinstance(value, bool) != (wanted is bool) or not isinstance(
+            value, (int, float) if wanted is float else wanted
+        ):
             raise UsageError(f"{name} is {value!r}, must be {_KINDS[wanted]}")
         values[name] = wanted(value)
     return BuildConfig(**values)
@@ -238,8 +244,8 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
             raise _unknown(given, defaults, [name[4:] for name in defaults if name.startswith(("max_", "min_"))])
         wanted = type(defaults[name])
         try:
-            settings[name] = wanted(text)
-        except ValueError as error:
+            settings[name] = _TRUTH[text.lower()] if wanted is bool else wanted(text)
+        except (KeyError, ValueError) as error:
             raise UsageError(f"{name} is {text!r}, must be {_KINDS[wanted]}") from error
     return settings
 

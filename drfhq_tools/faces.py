@@ -27,6 +27,7 @@ from drfhq_tools.imageio import TooLargeError, encode_png, read_picture
 from drfhq_tools.labels.declared import DeclaredLabeler
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.quality import measure
+from drfhq_tools.ratings import is_minor
 from drfhq_tools.records import (
     Detection,
     FaceRecord,
@@ -38,6 +39,7 @@ from drfhq_tools.records import (
     SourceImage,
 )
 from drfhq_tools.sources.base import Found
+from drfhq_tools.withheld import mature_minor
 from drfhq_tools.workers import run_tasks
 
 _LABELERS: Final = (DeclaredLabeler(),)
@@ -185,17 +187,20 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
     aligned = align(pixels, quad, config.size)
     measures = measure(aligned.pixels, aligned.pad_fraction, pixels, detection)
     found = FoundFace.of(detection, aligned.pixels, source_sha256=source.sha256, num_faces=num_faces)
-    reject = reject_for(judge(measures, config), source.path, index, measures)
-    if reject is not None:
-        return replace(reject, found=found)
-    png = encode_png(aligned.pixels)
     labels = tuple(label for labeler in _LABELERS for label in labeler.label(source, num_faces, aligned.pixels))
+    origin = _origin(source, num_faces)
+    attributes = _attributes(labels)
+    minor = is_minor(source.declared.age_years if num_faces == 1 else None, _text(attributes.get("age_group")))
+    reject = reject_for(judge(measures, config), source.path, index, measures) or mature_minor(source, index, minor)
+    if reject is not None:
+        return replace(reject, found=found, measures=measures)
+    png = encode_png(aligned.pixels)
     name = face_id(source.sha256, index)
     values: dict[str, Any] = {
-        **_origin(source, num_faces),
+        **origin,
         **asdict(found),
         **asdict(measures),
-        **_attributes(labels),
+        **attributes,
     }
     record = FaceRecord(
         **values,
@@ -206,6 +211,7 @@ def _face(task: Task, pixels: Pixels, detection: Detection, index: int, num_face
         source_width_px=pixels.shape[1],
         source_height_px=pixels.shape[0],
         face_index=index,
+        minor=minor,
         duplicate_group="",
         identity_embedding=embed(aligned.pixels) if config.identity_distance else None,
         split="",
@@ -229,6 +235,10 @@ def _origin(source: SourceImage, num_faces: int) -> dict[str, object]:
         **asdict(source.provenance),
         **person,
     }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _attributes(labels: Iterable[LabelScores]) -> dict[str, object]:

@@ -141,6 +141,8 @@ class RejectReason(StrEnum):
     COMPRESSED = "compressed"
     EYES_COVERED = "eyes_covered"
     DUPLICATE = "duplicate"
+    MATURE = "mature"
+    REMOVED = "removed"
     EMPTY_FILE = "empty_file"
     NOT_A_PICTURE = "not_a_picture"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -272,7 +274,7 @@ class Candidate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
     """One row of ``rejects.parquet``. For a face ``face_index``, ``found`` and ``measures`` are set; all three are None
-    for a whole file."""
+    for a whole file, which has its ``source_sha256`` where it was read."""
 
     source_path: str
     reason: RejectReason
@@ -281,6 +283,7 @@ class Reject:
     rule: str | None = None
     value: float | None = None
     threshold: float | None = None
+    source_sha256: str | None = None
     found: FoundFace | None = None
     measures: FaceMeasures | None = None
 
@@ -302,7 +305,7 @@ class Reject:
     def to_row(self) -> dict[str, object]:
         """The columns by name; ``found`` and ``measures`` are flattened, null for a whole file."""
         row: dict[str, object] = {name: getattr(self, name) for name in _REJECT_FIELDS}
-        row |= {f.name: _as_list(getattr(self.found, f.name, None)) for f in fields(FoundFace)}
+        row |= {f.name: _as_list(getattr(self.found, f.name, row.get(f.name))) for f in fields(FoundFace)}
         row |= {f.name: getattr(self.measures, f.name, None) for f in fields(FaceMeasures)}
         return row | {"reason": self.reason.value}
 
@@ -317,6 +320,7 @@ class Reject:
         values: dict[str, Any] = _picked(_REJECT_FIELDS, row)
         values["reason"] = RejectReason(values["reason"])
         if values["face_index"] is not None:
+            values["source_sha256"] = None
             values["found"] = FoundFace(**_picked([f.name for f in fields(FoundFace)], row))
             values["measures"] = FaceMeasures(**_picked([f.name for f in fields(FaceMeasures)], row))
         return cls(**values)
@@ -399,6 +403,7 @@ class FaceRecord:
     race_declared: str | None = None
     race_vocabulary: str | None = None
     age_years: float | None = None
+    minor: bool | None = None
     duplicate_group: str
     identity_group: str | None = None
     identity_embedding: tuple[float, ...] | None = None

@@ -21,7 +21,7 @@ from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
 from drfhq_tools.filters import RULES, judge, reject_for
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
-from drfhq_tools.records import Detection, FaceMeasures, FaceRecord, Reject
+from drfhq_tools.records import Detection, FaceMeasures, FaceRecord, Reject, RejectReason
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 
@@ -140,6 +140,8 @@ def _judged_again(reject: Reject, config: BuildConfig) -> Reject | None:
     if reject.measures is None or reject.face_index is None:
         return reject
     now = _reject(reject.source_path, reject.face_index, reject.measures, config)
+    if now is None and reject.reason is RejectReason.MATURE:
+        return reject
     return now and replace(now, found=reject.found)
 
 

@@ -53,6 +53,12 @@ _DEFAULT = BuildConfig()
 @rule_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of these settings.")
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
+@click.option(
+    "--tombstones",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="What to leave out for good; tombstones.parquet in RAW and OUT count too.",
+)
 @click.pass_context
 def build_command(
     ctx: click.Context,
@@ -64,6 +70,7 @@ def build_command(
     detector_model: Path | None,
     config_file: Path | None,
     workers: int | None,
+    tombstones: tuple[Path, ...],
     **settings: float | str | None,
 ) -> None:
     """Find, align and label every face under RAW and write them to OUT with a manifest.
@@ -78,7 +85,15 @@ def build_command(
     config = config_from((read_toml(config_file) if config_file else {}) | given)
     processes = (os.cpu_count() or 1) if workers is None else workers
     with progress_bars() as progress:
-        summary = build(raw, out, config, workers=processes, progress=progress, detector_model=detector_model)
+        summary = build(
+            raw,
+            out,
+            config,
+            workers=processes,
+            progress=progress,
+            detector_model=detector_model,
+            tombstones=tombstones,
+        )
     _print(summary, out)
     if summary.failed_inputs:
         ctx.exit(3)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from drfhq_tools.records import FaceMeasures, RejectReason
 
 SCHEMA_VERSION: Final = "1"
-_TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+_TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _FLOATS, _TEXTS, _EMBEDDING = pa.list_(pa.float64()), pa.list_(pa.string()), pa.list_(pa.float32())
 
 
@@ -59,8 +59,6 @@ _MEASURES: Final = (
 )
 _ALWAYS_MEASURED: Final = {f.name for f in fields(FaceMeasures) if f.type == "float"}
 
-_SOURCE_SHA256: Final = Column("source_sha256", _TEXT, False, "hash of the raw file")
-
 _FOUND: Final = (
     Column("num_faces", _INT, False, "faces found in the picture, kept or not"),
     Column("box", _FLOATS, False, "detection x0 y0 x1 y1 in source pixels"),
@@ -84,7 +82,7 @@ MANIFEST_COLUMNS: Final = (
     Column("size_px", _INT, False, "width and height of the crop"),
     Column("source_path", _TEXT, False, "the raw picture, POSIX, relative to --raw; the first of source_paths"),
     Column("source_paths", _TEXTS, False, "every path that holds these same bytes, sorted"),
-    _SOURCE_SHA256,
+    Column("source_sha256", _TEXT, False, "hash of the raw file"),
     Column("source_width_px", _INT, False, "width of the raw picture held upright"),
     Column("source_height_px", _INT, False, "height of the raw picture held upright"),
     Column("source_url", _TEXT, True, "where the file came from"),
@@ -107,6 +105,7 @@ MANIFEST_COLUMNS: Final = (
     ),
     Column("race_vocabulary", _TEXT, True, "the vocabulary race_declared is a word of, as declared: FairFace, VALID …"),
     Column("age_years", _FLOAT, True, "age as declared"),
+    Column("minor", _BOOL, True, "whether the face may be of someone under 18, by age_years, else by age_group"),
     Column("duplicate_group", _TEXT, False, "smallest face_id among copies of one picture, left out or not"),
     Column("identity_group", _TEXT, True, "smallest face_id among faces a network takes for one person; a guess"),
     Column("identity_embedding", _EMBEDDING, True, "what that network says of the face: 128 numbers of dlib's ResNet"),
@@ -137,9 +136,10 @@ REJECT_COLUMNS: Final = (
     Column("rule", _TEXT, True, "the setting that decided, where a rule did"),
     Column("value", _FLOAT, True, "what was measured"),
     Column("threshold", _FLOAT, True, "what the rule asks for"),
+    Column("source_sha256", _TEXT, True, "hash of the raw file; null where it was not read"),
     *(
         Column(name, kind, True, f"{meaning}; null for a whole file")
-        for name, kind, _, meaning in (_SOURCE_SHA256, *_FOUND, *(Column(n, _FLOAT, True, m) for n, m in _MEASURES))
+        for name, kind, _, meaning in (*_FOUND, *(Column(n, _FLOAT, True, m) for n, m in _MEASURES))
     ),
 )
 
@@ -156,6 +156,8 @@ REASONS: Final[dict[RejectReason, str]] = {
     RejectReason.COMPRESSED: "the picture around the face shows blocks; raise max_compression_artifacts",
     RejectReason.EYES_COVERED: "an eye or both seem covered; raise max_worse_eye_occlusion, max_better_eye_occlusion",
     RejectReason.DUPLICATE: "a copy of a face that is kept, which the message names; set duplicates=keep-all",
+    RejectReason.MATURE: "rated mature, and not opened; set keep_mature=true, which never keeps what may be a minor's",
+    RejectReason.REMOVED: "taken out for good, by a tombstone; it was not opened",
     RejectReason.EMPTY_FILE: "the file has no bytes",
     RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",
     RejectReason.UNSUPPORTED_FORMAT: "a picture, but not a PNG, JPEG, WebP, TIFF or BMP of a kind that is read",

@@ -28,6 +28,7 @@ _BY_TYPE = {
     "float": numbers,
     "str | None": maybe,
     "float | None": st.none() | numbers,
+    "bool | None": st.none() | st.booleans(),
     "LabelStatus": statuses,
     "tuple[str, ...]": st.lists(words, min_size=1, max_size=3).map(tuple),
     "tuple[float, ...]": _numbers(8),

@@ -91,6 +91,7 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         "near_radius": 0,
         "duplicates": "keep-best",
         "identity_distance": 0.42,
+        "keep_mature": True,
         "val_fraction": 0.1,
         "test_fraction": 0.1,
         "split_seed": 1,
@@ -100,6 +101,17 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         changed = replace(base, **{name: value})  # type: ignore[arg-type]
         moved = (changed.pixels_digest != base.pixels_digest, changed.rules_digest != base.rules_digest)
         assert moved == ((True, False) if name in {"size", "detector", "detector_weights"} else (False, True)), name
+
+
+def test_yes_and_no_are_true_and_false_and_nothing_else() -> None:
+    assert parse_settings(["keep_mature=True"]) == {"keep_mature": True}
+    assert parse_settings(["keep_mature=false"]) == {"keep_mature": False}
+    assert config_from({"keep_mature": True}).keep_mature
+    with pytest.raises(UsageError, match="must be true or false"):
+        parse_settings(["keep_mature=maybe"])
+    for settings in ({"keep_mature": 1}, {"keep_mature": "true"}, {"near_radius": True}, {"val_fraction": False}):
+        with pytest.raises(UsageError, match="must be"):
+            config_from(settings)
 
 
 @pytest.mark.parametrize("name", list(BOUNDS))

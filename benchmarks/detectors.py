@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    begun_at = origin()
     settings = DetectorSettings(weights=arguments.model)
     detectors = {name: make_detector(name, settings) for name in arguments.only}
     for detector in detectors.values():
@@ -89,7 +90,7 @@ def main() -> None:
         if name == "renders, frontal":
             scores += turned_scores(detectors, chosen, references)
     print(table(scores))
-    document = {"command": " ".join(sys.argv), **origin(), "scores": [asdict(each) for each in scores]}
+    document = {"command": " ".join(sys.argv), **begun_at, "scores": [asdict(each) for each in scores]}
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
 

@@ -13,6 +13,7 @@ from drfhq_tools.cli.crawl import crawl_command
 from drfhq_tools.cli.filter import filter_command
 from drfhq_tools.cli.models import models_group
 from drfhq_tools.cli.stats import stats_command
+from drfhq_tools.cli.verify import verify_command
 from drfhq_tools.errors import DrfhqError
 
 
@@ -44,3 +45,4 @@ main.add_command(crawl_command)
 main.add_command(filter_command)
 main.add_command(models_group)
 main.add_command(stats_command)
+main.add_command(verify_command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-_STAGES: Final = {"read": "Reading files", "faces": "Cutting out faces"}
+_STAGES: Final = {"read": "Reading files", "faces": "Cutting out faces", "verify": "Checking faces"}
 
 
 @contextmanager

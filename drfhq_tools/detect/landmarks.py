@@ -66,8 +66,8 @@ class Look:
     roll_deg: float = 0.0
 
 
-PLACING: Final = Look(256, tuple((0.0, 0.0, scale) for scale in (0.9, 1.0, 1.1)), mirrored=False)
-ROUGH: Final = Look(256, tuple((*place, _SCALES[1]) for place in _GRID[::2]))
+PLACING: Final = Look(128, tuple((0.0, 0.0, scale) for scale in (0.9, 1.0, 1.1)), mirrored=False)
+ROUGH: Final = Look(128, tuple((*place, _SCALES[1]) for place in _GRID[::2]))
 FINE: Final = Look(128, _LATIN[1])
 SETTLING: Final = (Look(128, _LATIN[2], roll_deg=6.0), Look(96, _LATIN[0], roll_deg=-6.0))
 

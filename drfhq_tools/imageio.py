@@ -11,13 +11,16 @@ the first picture is the picture. The header's size is held against a limit befo
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 import cv2
+import deflate
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -34,10 +37,9 @@ _MAGIC: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\
 _PNG_DEPTH_AT: Final = 24  # the byte of a PNG that holds the bits of a sample
 _BACKGROUND: Final = (128, 128, 128, 255)
 _SRGB: Final = ImageCms.createProfile("sRGB")
-_PNG_SETTINGS: Final = (
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-)
+_PNG_RGB: Final = 2
+_PNG_FILTER_UP: Final = 2
+_QUICKEST: Final = 1
 _EIGHT_BIT: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"})
 
 
@@ -76,15 +78,25 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """(H, W, 3) RGB uint8 → an 8-bit PNG, the same bytes each time.
+    """(H, W, 3) RGB uint8 → an 8-bit PNG (W3C PNG, third edition), the same bytes each time.
 
-    The filter "up" with run lengths alone: of OpenCV's and Pillow's settings the quickest on faces, at a seventh of the
-    time of Pillow's default for a tenth more bytes (``benchmarks/png.py``).
+    One filter for all rows, "up", and libdeflate at its quickest: of what was measured on faces (``benchmarks/png.py``)
+    the quickest by half, and no larger than what Pillow's and OpenCV's quick settings give.
     """
-    written, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _PNG_SETTINGS)
-    if not written:
-        raise ValueError(f"cannot encode an array of shape {pixels.shape} as PNG")
-    return data.tobytes()
+    height, width, _ = pixels.shape
+    rows = pixels.reshape(height, -1)
+    filtered = np.empty((height, rows.shape[1] + 1), dtype=np.uint8)
+    filtered[:, 0] = _PNG_FILTER_UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_RGB, 0, 0, 0)
+    data = bytes(deflate.zlib_compress(filtered, _QUICKEST))
+    chunks = (_png_chunk(b"IHDR", header), _png_chunk(b"IDAT", data), _png_chunk(b"IEND", b""))
+    return _MAGIC[0] + b"".join(chunks)
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def _decode(file: IO[bytes], max_pixels: int) -> Pixels:

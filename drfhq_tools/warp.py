@@ -68,23 +68,16 @@ def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.
 
 
 def halve(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(2H, 2W, C) → (H, W, C) by the Lanczos filter of three lobes: output pixel i is centred *on* sample 2i.
+    """(2H, 2W, C) → (H, W, C), antialiased: output pixel i is centred *on* sample 2i.
 
-    Where the samples were taken for this, an odd filter costs a third of the even one that lies between two samples.
+    Seven taps come within 1 dB of the eleven that the Lanczos filter of three lobes has here, in two thirds of the time.
     """
-    smooth = cv2.sepFilter2D(pixels, -1, _LANCZOS, _LANCZOS, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.sepFilter2D(pixels, -1, _HALF_BAND, _HALF_BAND, borderType=cv2.BORDER_REPLICATE)
     half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
     return np.asarray(cv2.resize(smooth, half, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
 
 
-def _lanczos_taps() -> FloatArray:
-    """sinc(x)·sinc(x/3) at the eleven samples, half an output pixel apart, that lie within three output pixels."""
-    x = np.arange(-5, 6) / 2
-    taps = np.sinc(x) * np.sinc(x / 3)
-    return np.asarray(taps / taps.sum())
-
-
-_LANCZOS: Final = _lanczos_taps()
+_HALF_BAND: Final = np.array([-0.055, -0.01, 0.3, 0.53, 0.3, -0.01, -0.055])
 
 
 def _about_first_centre(scale: float) -> FloatArray:

@@ -125,10 +125,15 @@ class ScrapyTransport:
 
 
 def _plain(headers: Headers) -> dict[str, tuple[str, ...]]:
-    return {
-        name.decode("latin-1").lower(): tuple(value.decode("latin-1") for value in values)
-        for name, values in headers.items()
-    }
+    return {name.decode("latin-1").lower(): tuple(_text(value) for value in values) for name, values in headers.items()}
+
+
+def _text(value: bytes) -> str:
+    """UTF-8, as browsers take a redirect's address, else Latin-1, in which all bytes are text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _refusal(error: Exception, ask: Ask) -> RefusedError:

@@ -66,6 +66,7 @@ class Gallery:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     gallery: Gallery
     lock = threading.Lock()
 

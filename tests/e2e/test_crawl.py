@@ -120,6 +120,7 @@ def test_a_list_of_everything_that_happens(gallery: Gallery, tmp_path: Path) -> 
         "/other-port.png": Answer(status=302, headers={"Location": "http://127.0.0.1:9/x.png"}),
         "/file.png": Answer(status=302, headers={"Location": "file:///etc/passwd"}),
         "/into-robots.png": Answer(status=302, headers={"Location": "/private/x.png"}),
+        "/utf8.png": Answer(status=302, headers={"Location": "/b\xc3\xbcro \xe4\xba\xba.png"}),
         "/moved.png": Answer(status=308, headers={"Location": "/a%20b/../good.png?v=2"}),
         "/good.png?v=2": Answer(picture(12)),
         "/a%20b/../good.png?v=2": Answer(picture(12)),
@@ -155,6 +156,7 @@ def test_a_list_of_everything_that_happens(gallery: Gallery, tmp_path: Path) -> 
         "other-port.png": "host_not_allowed",
         "file.png": "bad_url",
         "into-robots.png": "robots_disallowed",
+        "utf8.png": "duplicate",
         "moved.png": "kept",
         "busy.png": "duplicate",
         "down.png": "server_error",
@@ -485,6 +487,24 @@ def test_killed_at_any_moment_it_goes_on_without_a_second_download(gallery: Gall
     assert {row["run"] for row in rows} == {1}
     again = [path for path, count in Counter(gallery.paths()).items() if count > 1]
     assert len(again) <= 3, "at most the one under way at each kill"
+
+
+def test_a_folder_that_cannot_be_written_ends_the_crawl_and_the_next_goes_on(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.answers |= {f"/{number}.png": Answer(picture(number)) for number in range(3)}
+    names = url_list(tmp_path / "list.csv", gallery, ["none.png", *(f"{number}.png" for number in range(3))])
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    in_the_way = [raw / f"{number:02x}" for number in range(256)]
+    for file in in_the_way:
+        file.touch()
+    full = drfhq_crawl("--urls", names, "--out", raw, *POLITE)
+    assert (full.returncode, "Traceback" in full.stderr) == (1, False)
+    assert "cannot write" in full.stderr
+    assert outcomes(raw) == {"none.png": "http_error"}
+    for file in in_the_way:
+        file.unlink()
+    assert drfhq_crawl("--urls", names, "--out", raw, *POLITE).returncode == 3
+    assert Counter(outcomes(raw).values()) == {"kept": 3, "http_error": 1}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")

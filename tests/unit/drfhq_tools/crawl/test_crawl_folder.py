@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from drfhq_tools.hashing import sha256_bytes
 from drfhq_tools.sources.folder import FolderSource
 from drfhq_tools.tombstones import Tombstone, Tombstones, append_tombstones, read_tombstones
 
+MANUAL = Path(__file__).parents[4] / "docs" / "crawl.md"
 DATA = b"\x89PNG\r\n\x1a\n and more"
 SHA256 = sha256_bytes(DATA)
 PATH = f"{SHA256[:2]}/{SHA256}.png"
@@ -44,6 +47,14 @@ KEPT = attempt(
 def test_attempts_survive_as_rows() -> None:
     assert Attempt.from_row(KEPT.to_row()) == KEPT
     assert Attempt.from_row(attempt().to_row()) == attempt()
+
+
+def test_the_manual_names_every_column_and_outcome() -> None:
+    rows = re.findall(r"^\| ([a-z0-9_, ]+) \|", MANUAL.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    named = {word for row in rows for word in row.split(", ")}
+    assert {f.name for f in fields(Attempt)} <= named
+    assert {outcome.value for outcome in Outcome} <= named
+    assert named <= {f.name for f in fields(Attempt)} | {outcome.value for outcome in Outcome} | {"column", "outcome"}
 
 
 def test_every_outcome_is_of_one_kind() -> None:

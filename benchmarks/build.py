@@ -40,8 +40,9 @@ from drfhq_tools.align import align  # noqa: E402
 from drfhq_tools.config import BuildConfig  # noqa: E402
 from drfhq_tools.detect import make_detector  # noqa: E402
 from drfhq_tools.detect.dlib_files import hog, shape_predictor  # noqa: E402
-from drfhq_tools.faces import Task, extract_faces  # noqa: E402
+from drfhq_tools.faces import Task, look_at  # noqa: E402
 from drfhq_tools.imageio import encode_png, read_picture  # noqa: E402
+from drfhq_tools.ledger import Ledger, Looked  # noqa: E402
 from drfhq_tools.sources.folder import FolderSource  # noqa: E402
 
 SIZE = 1024
@@ -124,19 +125,20 @@ def measure(raw: Path, staging: Path, yunet: Path | None) -> tuple[list[Measured
     """Every picture by both ways in turn, and the names of those the published way finds no face in."""
     measured, missed = [], []
     for found in FolderSource(root=raw).scan().found:
-        task = Task(found=found, staging=staging, config=BuildConfig(size=SIZE))
+        task = Task(found=found, work=staging, config=BuildConfig(size=SIZE))
         theirs, (png, padded) = cpu(lambda found=found: published(found.file))
-        ours, extracted = cpu(lambda task=task: extract_faces(task))
-        if png is None or len(extracted.faces) != 1:
-            missed.append(f"{found.source.path} (published {0 if png is None else 1}, ours {len(extracted.faces)})")
+        ours, looked = cpu(lambda task=task: look_at(task))
+        kept = [face for face in looked.faces if face.image_sha256] if isinstance(looked, Looked) else []
+        if png is None or len(kept) != 1:
+            missed.append(f"{found.source.path} (published {0 if png is None else 1}, ours {len(kept)})")
             continue
-        crop = read_picture(staging / extracted.faces[0].image_path)
+        crop = read_picture(Ledger(staging).crop(kept[0].face_id))
         limit, _ = cpu(lambda found=found, crop=crop: (read_picture(found.file), encode_png(crop)))
         line = Measured(found.source.path, found.file.suffix == ".jpg", padded, theirs, ours, limit)
         if yunet is not None:
             config = BuildConfig(size=SIZE, detector="yunet")
-            other = Task(found=found, staging=staging, config=config, detector_model=yunet)
-            line.yunet, _ = cpu(lambda other=other: extract_faces(other))
+            other = Task(found=found, work=staging, config=config, detector_model=yunet)
+            line.yunet, _ = cpu(lambda other=other: look_at(other))
         measured.append(line)
     return measured, missed
 
@@ -215,7 +217,7 @@ def run(renders: Path, count: int, yunet: Path | None) -> dict[str, object]:
         make_pictures(renders, count, raw)
         make_pictures(renders, 4 * count, many)
         warm = FolderSource(root=raw).scan().found[0]
-        extract_faces(Task(found=warm, staging=staging, config=BuildConfig(size=SIZE)))  # loads the weights
+        look_at(Task(found=warm, work=staging, config=BuildConfig(size=SIZE)))  # loads the weights
         lines, missed = measure(raw, staging, yunet)
         one, few_mb = build_once(raw, 1)
         alone, many_mb = build_once(many, 1)

@@ -18,6 +18,7 @@ import numpy as np
 
 from drfhq_tools.assemble import Gathered, commit, read_build, stage, staging_in
 from drfhq_tools.config import config_from
+from drfhq_tools.faces import Hands
 from drfhq_tools.hashing import face_id, sha256_bytes
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.refilter import refilter
@@ -60,9 +61,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "data"
         blow_up(options.data, out, options.faces)
+        hands = Hands(workers=1, progress=lambda *_: None)
         for degrees in (30.0, 15.0, 5.0):
             wall, cpu = time.perf_counter(), time.process_time()
-            recut = refilter(out, {"max_yaw_deg": degrees}, raw=None, workers=1, progress=lambda *_: None)
+            recut = refilter(out, {"max_yaw_deg": degrees}, raw=None, hands=hands)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             dropped = sum(recut.dropped.values())
             print(f"yaw {degrees:4.0f}°: kept {recut.kept}, dropped {dropped}: {cpu:.2f} s CPU, {wall:.2f} s wall")

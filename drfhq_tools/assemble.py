@@ -19,12 +19,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools import __version__
+from drfhq_tools import __version__, history
 from drfhq_tools.atomic import write_file
 from drfhq_tools.barrier import merge
 from drfhq_tools.config import BuildConfig, config_from
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.geometry import IBUG68
+from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
@@ -69,6 +70,7 @@ class Built:
 
     config: BuildConfig
     pictures: int
+    tool_version: str
 
 
 def read_build(data: Path) -> Built:
@@ -80,7 +82,11 @@ def read_build(data: Path) -> Built:
     path = data / BUILD_NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        built = Built(config=config_from(document["settings"]), pictures=int(document["counts"]["pictures"]))
+        built = Built(
+            config=config_from(document["settings"]),
+            pictures=int(document["counts"]["pictures"]),
+            tool_version=str(document["tool_version"]),
+        )
         digest = document["pixels_digest"]
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise ManifestError(f"cannot read {path} ({error}): build the data set anew") from error
@@ -97,7 +103,7 @@ def staging_in(out: Path) -> Iterator[Path]:
         DrfhqError: the disk is full, or ``out`` cannot be written to.
     """
     staging = out / STAGING_NAME
-    with _disk_trouble_told(out):
+    with disk_trouble_told(out):
         _discard(staging)
         (staging / "faces").mkdir(parents=True)
         try:
@@ -134,14 +140,17 @@ def stage(staging: Path, gathered: Gathered, config: BuildConfig) -> BuildSummar
 
 def commit(out: Path) -> None:
     """Put the staged data set in place of an old one, whose manifest goes first: at no time does a manifest stand
-    beside images of another. Staging goes last. Begun and cut, it goes on where it was.
+    beside images of another, and which faces it had is noted first. Staging goes last. Begun and cut, it goes on where
+    it was.
 
     Raises:
         DrfhqError: something in ``out`` cannot be moved; what is left to do, :func:`finish_interrupted` does.
     """
     staging = out / STAGING_NAME
     new = staging / "new"
-    with _disk_trouble_told(out):
+    with disk_trouble_told(out):
+        staged = new / MANIFEST_NAME
+        history.record(out, unless=sha256_file(staged) if staged.exists() else "")
         (out / MANIFEST_NAME).unlink(missing_ok=True)
         if (new / "images").exists():
             if (out / "images").exists():
@@ -178,12 +187,14 @@ def _place(crop: Path, target: Path, staging: Path) -> None:
         if crop.is_relative_to(staging):
             crop.replace(target)
         else:
-            _link_or_copy(crop, target)
+            link_or_copy(crop, target)
     except FileNotFoundError as error:
         raise ManifestError(f"{crop} is missing: the data set is damaged; build it anew") from error
 
 
-def _link_or_copy(file: Path, target: Path) -> None:
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give ``file`` a second name, or a copy where the disk knows no links; ``target`` is replaced."""
+    target.unlink(missing_ok=True)
     try:
         os.link(file, target)
     except OSError:  # not every disk knows links
@@ -191,13 +202,19 @@ def _link_or_copy(file: Path, target: Path) -> None:
 
 
 @contextmanager
-def _disk_trouble_told(out: Path) -> Iterator[None]:
+def disk_trouble_told(out: Path) -> Iterator[None]:
+    """Says of an error of the operating system what it means for ``out``.
+
+    Raises:
+        DrfhqError: there was one.
+    """
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
         raise DrfhqError(
-            f"cannot write to {out}: {reason}; free some space or close what uses it, then run it again"
+            f"cannot write to {out}: {reason}; free some space or close what uses it, then run it again: finished"
+            " pictures are kept"
         ) from error
 
 

@@ -1,32 +1,64 @@
-"""Raw pictures → a data set: scan, a map over the pictures, and what :mod:`drfhq_tools.assemble` makes of it.
+"""Raw pictures → a data set: scan, recall or look at each picture, and what :mod:`drfhq_tools.assemble` makes of them.
 
-The map is parallel and knows nothing of other pictures. A folder with a manifest is whole, one without is no data set.
+The same command goes on where it was stopped, whatever stopped it, and redoes no picture that was finished: neither of
+a run that was cut nor of a data set that lies there. A folder with a manifest is whole, one without is no data set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
+from drfhq_tools import __version__
 from drfhq_tools.assemble import (
     STAGING_NAME,
     BuildSummary,
-    Gathered,
+    Built,
     commit,
+    disk_trouble_told,
     finish_interrupted,
+    read_build,
     stage,
     staging_in,
 )
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.detect import weights_for
-from drfhq_tools.errors import UsageError
-from drfhq_tools.faces import Extracted, Progress, Task, extract_all
-from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns
+from drfhq_tools.errors import ManifestError, UsageError
+from drfhq_tools.faces import Hands
+from drfhq_tools.gather import Gathering, Memory
+from drfhq_tools.ledger import WORK_NAME, Looked, differing, entry_digest, looked_of, open_ledger
+from drfhq_tools.lock import LOCK_NAME, locked
+from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_rejects
+from drfhq_tools.shards import (
+    SHARDS_NAME,
+    Shard,
+    ShardSummary,
+    discard_shards,
+    finish_shard,
+    read_shards,
+    shards_held,
+)
 from drfhq_tools.sources.base import Found, Scan
 from drfhq_tools.sources.folder import FolderSource
+from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES_NAME
 from drfhq_tools.tombstones import gather_tombstones
 from drfhq_tools.withheld import withhold
+
+_DEALING: Final = ("val_fraction", "test_fraction", "split_seed")
+_OURS: Final = frozenset({LOCK_NAME, STAGING_NAME, WORK_NAME, SHARDS_NAME, TOMBSTONES_NAME})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Earlier:
+    """The data set that lies in the output folder: what it says of its pictures, where its crops are, how its faces
+    were dealt, and the hashes of their pictures; empty where there is none."""
+
+    looked: Mapping[str, Looked] = field(default_factory=dict)
+    crops: Mapping[str, Path] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
+    pictures: frozenset[str] = frozenset()
 
 
 def build(
@@ -34,52 +66,115 @@ def build(
     out: Path,
     config: BuildConfig,
     *,
-    workers: int,
-    progress: Progress,
+    hands: Hands,
     detector_model: Path | None = None,
     tombstones: Sequence[Path] = (),
 ) -> BuildSummary:
-    """Build the data set of the pictures under ``raw`` in ``out``; an earlier one there with the same settings is
-    replaced once the new one is complete. ``detector_model`` is the detector's model file, for one that brings none and
-    whose own is not to be taken from the models folder. Pictures named in the files ``tombstones``, or in those of
-    either folder, stay out.
+    """Build the data set of the pictures under ``raw`` in ``out``. An earlier one there with crops alike is brought up
+    to date, and stays whole until the new one is. ``detector_model`` is the detector's model file, for one that brings
+    none and whose own is not to be taken from the models folder. Pictures named in the files ``tombstones``, or in
+    those of either folder, stay out.
 
     Raises:
-        UsageError: ``raw`` is no folder, the two lie in each other, ``out`` holds something else, or a file of
-            tombstones is missing.
-        DrfhqError: weights are missing or the disk is full.
+        UsageError: ``raw`` is no folder, the two lie in each other, ``out`` holds something else or crops of other
+            settings, or a file of tombstones is missing.
+        DrfhqError: weights are missing, the disk is full, or another build is at work in ``out``; finished pictures
+            are kept.
     """
-    if workers < 1:
-        raise UsageError(f"workers is {workers}, must be at least 1")
-    _check_folders(raw, out)
-    config, detector_model = _settle_weights(config, detector_model)
-    finish_interrupted(out)
-    pictures, splits = _check_output(out, config)
-    scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total)).scan()
-    _check_same_pictures(out, pictures, scan.found)
-    stones = gather_tombstones([raw, out], tombstones)
-    scan = withhold(scan, stones, keep_mature=config.keep_mature)
-    with staging_in(out) as staging:
-        crops = staging / "faces"
-        tasks = [Task(found=one, staging=crops, config=config, detector_model=detector_model) for one in scan.found]
-        gathered = _gather(scan, extract_all(tasks, workers, progress), crops)
-        summary = stage(staging, replace(gathered, earlier_splits=splits), config)
-    commit(out)
+    config, detector_model = _prepare(raw, out, config, hands, detector_model)
+    with locked(out):
+        finish_interrupted(out)
+        earlier = _earlier(out, config)
+        scan = _scan(raw, hands)
+        _check_same_pictures(out, earlier.pictures, scan.found)
+        scan = withhold(scan, gather_tombstones([raw, out], tombstones), keep_mature=config.keep_mature)
+        with disk_trouble_told(out):
+            ledger = open_ledger(out / WORK_NAME, config)
+        memory = Memory(ledger=ledger, earlier=earlier.looked, earlier_crops=earlier.crops)
+        gathering = Gathering(scan=scan, memory=memory, config=config, model=detector_model)
+        gathered = gathering.gather(hands, earlier.splits)
+        with staging_in(out) as staging:
+            summary = stage(staging, gathered, config)
+        commit(out)
+        ledger.discard()
     return summary
 
 
-def _gather(scan: Scan, extracted: Sequence[Extracted], crops: Path) -> Gathered:
-    """All pictures' faces and rejects; what was rejected of identical files is said of each."""
-    rejects = (
-        replace(reject, source_path=path) for one in extracted for reject in one.rejects for path in one.source.paths
+def build_shard(
+    raw: Path,
+    out: Path,
+    config: BuildConfig,
+    shard: Shard,
+    *,
+    hands: Hands,
+    detector_model: Path | None = None,
+    tombstones: Sequence[Path] = (),
+) -> ShardSummary:
+    """Look at one share of the pictures under ``raw``, for :func:`merge_shards` to make a data set of all shares.
+
+    Raises:
+        UsageError: as :func:`build` does.
+        DrfhqError: as :func:`build` does.
+    """
+    config, detector_model = _prepare(raw, out, config, hands, detector_model)
+    folder = shard.folder(out)
+    earlier = _earlier(out, config)
+    with locked(folder), disk_trouble_told(out):
+        shard.unmark(out)
+        ledger = open_ledger(folder, config)
+        scan = _scan(raw, hands, shard)
+        listing = scan.listing
+        scan = withhold(scan, gather_tombstones([raw, out], tombstones), keep_mature=config.keep_mature)
+        memory = Memory(ledger=ledger, earlier=earlier.looked, earlier_crops=earlier.crops)
+        gathering = Gathering(scan=scan, memory=memory, config=config, model=detector_model)
+        return finish_shard(shard, out, gathering, listing, hands)
+
+
+def merge_shards(data: Path) -> BuildSummary | None:
+    """Make the data set of all shards in ``data``, the same as one build gives, and take the shards away; None where
+    all was merged before.
+
+    Raises:
+        UsageError: shards are missing, or not of one build.
+        DrfhqError: the disk is full, or a shard is at work.
+    """
+    if not data.is_dir():
+        raise UsageError(f"there is no folder {data}")
+    with locked(data):
+        finish_interrupted(data)
+        if not (data / SHARDS_NAME).is_dir():
+            if (data / MANIFEST_NAME).is_file():
+                return None
+            raise UsageError(f"{data} has no shards: run `drfhq build --shard i/N` for each i first")
+        with shards_held(data):
+            shares = read_shards(data)
+            config = shares.config
+            scan = withhold(shares.scan, gather_tombstones([data]), keep_mature=config.keep_mature)
+            gathered = shares.gathered(scan, _earlier(data, config).splits)
+            with staging_in(data) as staging:
+                summary = stage(staging, gathered, config)
+            commit(data)
+        discard_shards(data)
+    return summary
+
+
+def _prepare(
+    raw: Path, out: Path, config: BuildConfig, hands: Hands, model: Path | None
+) -> tuple[BuildConfig, Path | None]:
+    """What can be wrong without a look at a picture; the settings and the detector's file."""
+    if hands.workers < 1:
+        raise UsageError(f"workers is {hands.workers}, must be at least 1")
+    _check_folders(raw, out)
+    return _settle_weights(config, model)
+
+
+def _scan(raw: Path, hands: Hands, shard: Shard | None = None) -> Scan:
+    source = FolderSource(
+        root=raw,
+        on_file=lambda done, total: hands.progress("read", done, total),
+        share=(shard.index, shard.count) if shard else None,
     )
-    return Gathered(
-        pictures=len(scan.found),
-        faces=[face for one in extracted for face in one.faces],
-        crops={face.face_id: crops / face.image_path for one in extracted for face in one.faces},
-        labels={face: labels for one in extracted for face, labels in one.labels.items()},
-        rejects=[*scan.rejects, *rejects],
-    )
+    return source.scan()
 
 
 def _settle_weights(config: BuildConfig, model: Path | None) -> tuple[BuildConfig, Path | None]:
@@ -101,25 +196,50 @@ def _check_folders(raw: Path, out: Path) -> None:
     inner, outer = out.resolve(), raw.resolve()
     if inner == outer or outer in inner.parents or inner in outer.parents:
         raise UsageError(f"--out {out} and --raw {raw} lie in each other; choose a folder of its own for --out")
-
-
-def _check_output(out: Path, config: BuildConfig) -> tuple[set[str], dict[str, str]]:
-    """Hashes of the pictures of the data set already there and the splits of its faces, none if there is none; refuses
-    what is not ours."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; choose a folder")
     names = {entry.name for entry in out.iterdir()} if out.exists() else set()
-    if MANIFEST_NAME not in names:
-        if names and STAGING_NAME not in names:
-            raise UsageError(f"--out {out} holds other files and no data set; choose an empty or a new folder")
-        return set(), {}
-    columns = read_columns(out, ["pixels_digest", "rules_digest", "source_sha256", "face_id", "split"]).to_pydict()
-    for name, ours in (("pixels_digest", config.pixels_digest), ("rules_digest", config.rules_digest)):
-        if set(columns[name]) - {ours}:
-            raise UsageError(f"{out} holds a data set of other settings; choose another --out, or delete that folder")
-    return set(columns["source_sha256"]), dict(zip(columns["face_id"], columns["split"], strict=True))
+    if MANIFEST_NAME not in names and names and not names & _OURS:
+        raise UsageError(f"--out {out} holds other files and no data set; choose an empty or a new folder")
 
 
-def _check_same_pictures(out: Path, earlier: set[str], found: Iterable[Found]) -> None:
+def _earlier(out: Path, config: BuildConfig) -> _Earlier:
+    """The data set already there; refuses one whose crops are of other settings."""
+    if not (out / MANIFEST_NAME).is_file():
+        return _Earlier()
+    faces = open_manifest(out).faces
+    built = _built(out)
+    if {face.pixels_digest for face in faces} - {config.pixels_digest} or (
+        built and built.config.pixels_digest != config.pixels_digest
+    ):
+        how = f" ({differing(built.config, config)})" if built else ""
+        raise UsageError(
+            f"{out} holds a data set of other settings{how}, so all its crops would change: choose another --out, or"
+            " delete that folder"
+        )
+    looked: dict[str, Looked] = {}
+    same = built and built.tool_version == __version__ and entry_digest(built.config) == entry_digest(config)
+    if same:
+        try:
+            looked = looked_of(faces, read_rejects(out))
+        except ManifestError:
+            looked = {}  # a damaged table is made anew
+    dealt_alike = built is None or all(getattr(built.config, name) == getattr(config, name) for name in _DEALING)
+    return _Earlier(
+        looked=looked,
+        crops={face.face_id: out / face.image_path for face in faces},
+        splits={face.face_id: face.split for face in faces} if dealt_alike else {},
+        pictures=frozenset(face.source_sha256 for face in faces),
+    )
+
+
+def _built(out: Path) -> Built | None:
+    try:
+        return read_build(out)
+    except ManifestError:
+        return None
+
+
+def _check_same_pictures(out: Path, earlier: frozenset[str], found: Iterable[Found]) -> None:
     if earlier and earlier.isdisjoint(one.source.sha256 for one in found):
         raise UsageError(f"{out} holds a data set of other pictures; choose another --out, or delete that folder")

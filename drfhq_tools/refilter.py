@@ -17,11 +17,14 @@ from typing import Final
 from drfhq_tools.assemble import Gathered, commit, finish_interrupted, read_build, stage, staging_in
 from drfhq_tools.barrier import DUPLICATES_RULE, without_copies
 from drfhq_tools.config import BuildConfig, config_from, expand_preset
-from drfhq_tools.errors import DrfhqError, UsageError
-from drfhq_tools.faces import Extracted, Known, Progress, Task, extract_all
+from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools.faces import Hands, Task, look_at_all
 from drfhq_tools.filters import RULES, judge, reject_for
-from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
-from drfhq_tools.records import Detection, FaceMeasures, FaceRecord, Reject, RejectReason
+from drfhq_tools.ledger import Ledger, Looked, Seen
+from drfhq_tools.lock import locked
+from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_labels, read_rejects
+from drfhq_tools.records import FaceMeasures, FaceRecord, Reject, RejectReason
+from drfhq_tools.rows import Described, describe
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 
@@ -42,12 +45,11 @@ class Recut:
 
 @dataclass(slots=True, kw_only=True)
 class _Gain:
-    """The faces one picture gives: their detections and the rule that had kept each out, by face index; ``paths`` are
-    all that hold the picture."""
+    """The faces one picture gives, and the rule that had kept each out, by face index; ``paths`` are all that hold the
+    picture."""
 
-    num_faces: int
     paths: set[str] = field(default_factory=set)
-    detections: dict[int, Detection] = field(default_factory=dict)
+    faces: dict[int, Seen] = field(default_factory=dict)
     rules: dict[int, str] = field(default_factory=dict)
 
 
@@ -68,8 +70,7 @@ def refilter(
     changes: Mapping[str, object],
     *,
     raw: Path | None,
-    workers: int,
-    progress: Progress,
+    hands: Hands,
     dry_run: bool = False,
 ) -> Recut:
     """Re-cut the data set in ``data`` with its own settings but for ``changes``, after finishing a commit that was cut.
@@ -80,10 +81,18 @@ def refilter(
     Raises:
         ManifestError: no whole data set of this version in ``data``.
         UsageError: a change to more than rules and splits, or faces would be gained and ``raw`` is None.
-        DrfhqError: a raw picture needed is missing or another than it was; the data set is left as it was.
+        DrfhqError: a raw picture needed is missing or another than it was, or another process is at work there; the
+            data set is left as it was.
     """
-    if workers < 1:
-        raise UsageError(f"workers is {workers}, must be at least 1")
+    if hands.workers < 1:
+        raise UsageError(f"workers is {hands.workers}, must be at least 1")
+    if not data.is_dir():
+        raise ManifestError(f"no {MANIFEST_NAME} in {data}: not a finished data set; run `drfhq build`")
+    with locked(data):
+        return _refilter(data, changes, raw, hands, dry_run)
+
+
+def _refilter(data: Path, changes: Mapping[str, object], raw: Path | None, hands: Hands, dry_run: bool) -> Recut:
     finish_interrupted(data)
     manifest = open_manifest(data)
     built = read_build(data)
@@ -93,16 +102,35 @@ def refilter(
         plan.splits.update((face.face_id, face.split) for face in manifest.faces)
     if dry_run:
         return _recut(plan, (rule for gain in plan.gains.values() for rule in gain.rules.values()))
-    found = _find(plan.gains, raw, data, progress)
+    found = _find(plan.gains, raw, data, hands)
     with staging_in(data) as staging:
-        crops = staging / "faces"
-        tasks = [
-            Task(found=one, staging=crops, config=config, known=_known(plan.gains[one.source.sha256])) for one in found
-        ]
-        gained = extract_all(tasks, workers, progress)
-        stage(staging, _gather(data, crops, built.pictures, plan, gained), config)
+        gained = _cut(found, plan.gains, staging, config, hands)
+        stage(staging, _gather(data, staging, built.pictures, plan, gained), config)
     commit(data)
     return _recut(plan, (plan.gains[face.source_sha256].rules[face.face_index] for one in gained for face in one.faces))
+
+
+def _cut(
+    found: Sequence[Found], gains: Mapping[str, _Gain], staging: Path, config: BuildConfig, hands: Hands
+) -> list[Described]:
+    """The rows of the faces gained, whose crops are then in the ledger in ``staging``.
+
+    Raises:
+        DrfhqError: a picture could not be read this time.
+    """
+    tasks = []
+    for one in found:
+        faces = gains[one.source.sha256].faces
+        known = Looked(sha256=one.source.sha256, faces=tuple(faces[index] for index in sorted(faces)))
+        tasks.append(Task(found=one, work=staging, config=config, known=known, cut=frozenset(faces)))
+    results = look_at_all(tasks, hands)
+    rows = []
+    for one in found:
+        looked = results[one.source.sha256]
+        if isinstance(looked, Reject):
+            raise DrfhqError(f"{one.source.path}: {looked.message}. Nothing was changed")
+        rows.append(describe(one.source, looked, config))
+    return rows
 
 
 def _changed(built: BuildConfig, changes: Mapping[str, object]) -> BuildConfig:
@@ -153,16 +181,12 @@ def _gains(rows: Iterable[Reject]) -> dict[str, _Gain]:
     """By picture: one that lies there several times has rows for each of its paths, but gives its faces once."""
     gains: dict[str, _Gain] = {}
     for row in rows:
-        if row.found is not None and row.face_index is not None:
-            gain = gains.setdefault(row.found.source_sha256, _Gain(num_faces=row.found.num_faces))
+        if row.found is not None and row.measures is not None and row.face_index is not None:
+            gain = gains.setdefault(row.found.source_sha256, _Gain())
             gain.paths.add(row.source_path)
-            gain.detections[row.face_index] = row.found.detection
+            gain.faces[row.face_index] = Seen(face_index=row.face_index, found=row.found, measures=row.measures)
             gain.rules[row.face_index] = str(row.rule)
     return gains
-
-
-def _known(gain: _Gain) -> Known:
-    return Known(num_faces=gain.num_faces, detections=gain.detections)
 
 
 def _recut(plan: _Plan, gained_from: Iterable[str]) -> Recut:
@@ -173,7 +197,7 @@ def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: counts[name] for name in (*(rule.name for rule in RULES), DUPLICATES_RULE) if name in counts}
 
 
-def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Progress) -> list[Found]:
+def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, hands: Hands) -> list[Found]:
     """The pictures that give faces, each as it was when the data set was built.
 
     Raises:
@@ -182,14 +206,14 @@ def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Pr
     """
     if not gains:
         return []
-    faces = sum(len(gain.detections) for gain in gains.values())
+    faces = sum(len(gain.faces) for gain in gains.values())
     wanted = f"{faces} faces would be gained and are cut from their pictures"
     if raw is None:
         raise UsageError(f"{wanted}: name the folder {data} was built from with --raw")
     if not raw.is_dir():
         raise UsageError(f"{wanted}, but --raw {raw} is no folder: name the one {data} was built from")
     paths = {path: sha256 for sha256, gain in gains.items() for path in gain.paths}
-    scan = FolderSource(root=raw, on_file=lambda done, total: progress("read", done, total), only=paths).scan()
+    scan = FolderSource(root=raw, on_file=lambda done, total: hands.progress("read", done, total), only=paths).scan()
     there = {path: one.source.sha256 for one in scan.found for path in one.source.paths}
     wrong = [
         f"{path} ({'changed' if path in there else 'missing'})"
@@ -205,29 +229,19 @@ def _find(gains: Mapping[str, _Gain], raw: Path | None, data: Path, progress: Pr
     return list(scan.found)
 
 
-def _gather(data: Path, crops: Path, pictures: int, plan: _Plan, gained: Sequence[Extracted]) -> Gathered:
+def _gather(data: Path, staging: Path, pictures: int, plan: _Plan, gained: Sequence[Described]) -> Gathered:
     """Those who stay and those gained. Measured anew by other libraries, a face may fail a rule it just passed: then it
-    is a reject as before.
-
-    Raises:
-        DrfhqError: a picture could not be read this time.
-    """
-    again = [(one.source, reject) for one in gained for reject in one.rejects]
-    for source, reject in again:
-        if reject.face_index is None:
-            raise DrfhqError(f"{source.path}: {reject.message}. Nothing was changed")
+    is a reject as before."""
     labels = read_labels(data)
+    ledger = Ledger(staging)
     new = [face for one in gained for face in one.faces]
     return Gathered(
         pictures=pictures,
         faces=[*plan.kept, *new],
         crops={face.face_id: data / face.image_path for face in plan.kept}
-        | {face.face_id: crops / face.image_path for face in new},
+        | {face.face_id: ledger.crop(face.face_id) for face in new},
         labels={face.face_id: labels.get(face.face_id, ()) for face in plan.kept}
         | {face: said for one in gained for face, said in one.labels.items()},
-        rejects=[
-            *plan.rejects,
-            *(replace(reject, source_path=path) for source, reject in again for path in source.paths),
-        ],
+        rejects=[*plan.rejects, *(reject for one in gained for reject in one.rejects)],
         earlier_splits=plan.splits,
     )

@@ -13,10 +13,25 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Runs a function over many tasks, as :func:`run_tasks` does: each task with its result, in the order they finish,
+    None for one whose process died of it. Where it runs must not show in a result."""
+
+    def __call__(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        workers: int,
+        prepare: Callable[[], None],
+        /,
+    ) -> Iterator[tuple[Task, Result | None]]: ...
+
 
 _IN_FLIGHT: Final = 4  # tasks a worker: enough to keep it busy, few enough that nothing piles up
 

@@ -11,7 +11,9 @@ from drfhq_tools import __version__
 from drfhq_tools.cli.build import build_command
 from drfhq_tools.cli.crawl import crawl_command
 from drfhq_tools.cli.filter import filter_command
+from drfhq_tools.cli.merge import merge_command
 from drfhq_tools.cli.models import models_group
+from drfhq_tools.cli.remove import remove_command
 from drfhq_tools.cli.stats import stats_command
 from drfhq_tools.cli.verify import verify_command
 from drfhq_tools.errors import DrfhqError
@@ -43,6 +45,8 @@ def main() -> None:
 main.add_command(build_command)
 main.add_command(crawl_command)
 main.add_command(filter_command)
+main.add_command(merge_command)
 main.add_command(models_group)
+main.add_command(remove_command)
 main.add_command(stats_command)
 main.add_command(verify_command)

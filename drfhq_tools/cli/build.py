@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,14 @@ import click
 from drfhq_tools.cli.options import rule_options
 from drfhq_tools.cli.progress import progress_bars
 from drfhq_tools.config import DETECTOR_NAMES, BuildConfig, config_from, parse_settings, read_toml
+from drfhq_tools.errors import DrfhqError
 
 if TYPE_CHECKING:
     from drfhq_tools.assemble import BuildSummary
+    from drfhq_tools.workers import Engine
 
 _DEFAULT = BuildConfig()
+_ENGINES = ("processes", "ray")
 
 
 @click.command("build")
@@ -53,6 +58,8 @@ _DEFAULT = BuildConfig()
 @rule_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of these settings.")
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
+@click.option("--engine", type=click.Choice(_ENGINES), default="processes", help="What the work is done on.")
+@click.option("--shard", metavar="I/N", help="Do the share I, from 0, of N; `drfhq merge OUT` makes one set of all.")
 @click.option(
     "--tombstones",
     type=click.Path(path_type=Path),
@@ -70,6 +77,8 @@ def build_command(
     detector_model: Path | None,
     config_file: Path | None,
     workers: int | None,
+    engine: str,
+    shard: str | None,
     tombstones: tuple[Path, ...],
     **settings: float | str | None,
 ) -> None:
@@ -77,29 +86,63 @@ def build_command(
 
     Labels are read from labels.csv or labels.parquet in any folder, and from x.json beside x.png. Options given here
     override --config, which overrides --preset. What was left out, and why, stands in rejects.parquet.
+
+    However it was stopped, the same command goes on where it was. In a finished data set only pictures that are new or
+    changed are looked at, and other rules apply to all.
     """
-    from drfhq_tools.build import build
+    from drfhq_tools.build import build, build_shard
+    from drfhq_tools.faces import Hands
+    from drfhq_tools.shards import Shard
 
     named = {"preset": preset, **settings}
     given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)
     config = config_from((read_toml(config_file) if config_file else {}) | given)
-    processes = (os.cpu_count() or 1) if workers is None else workers
-    with progress_bars() as progress:
-        summary = build(
-            raw,
-            out,
-            config,
-            workers=processes,
-            progress=progress,
-            detector_model=detector_model,
-            tombstones=tombstones,
-        )
-    _print(summary, out)
-    if summary.failed_inputs:
+    with _interruptible(out), progress_bars() as progress:
+        hands = Hands(workers=_processes(workers), progress=progress, engine=_engine(engine))
+        if shard is None:
+            summary = build(raw, out, config, hands=hands, detector_model=detector_model, tombstones=tombstones)
+        else:
+            share = Shard.parse(shard)
+            part = build_shard(
+                raw, out, config, share, hands=hands, detector_model=detector_model, tombstones=tombstones
+            )
+    if shard is None:
+        print_summary(summary, out)
+        failed = summary.failed_inputs
+    else:
+        click.echo(f"The shard {share} is complete: {part.pictures} pictures, {part.faces} faces")
+        failed = part.failed_inputs
+    if failed:
         ctx.exit(3)
 
 
-def _print(summary: BuildSummary, out: Path) -> None:
+@contextmanager
+def _interruptible(out: Path) -> Iterator[None]:
+    """Says after Ctrl-C what is left of the work.
+
+    Raises:
+        DrfhqError: it was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise DrfhqError(
+            f"interrupted; what was finished is kept in {out}, and the same command goes on from there"
+        ) from error
+
+
+def _engine(name: str) -> Engine:
+    from drfhq_tools import ray_tasks, workers
+
+    return ray_tasks.run_tasks if name == "ray" else workers.run_tasks
+
+
+def _processes(workers: int | None) -> int:
+    return (os.cpu_count() or 1) if workers is None else workers
+
+
+def print_summary(summary: BuildSummary, out: Path) -> None:
+    """The table of counts."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -37,6 +37,7 @@ def filter_command(
     Settings that are not named stay as DATA was built with. Only rules and splits can change. Tightening takes no
     pictures; loosening cuts the faces gained, and them alone, from the pictures in RAW.
     """
+    from drfhq_tools.faces import Hands
     from drfhq_tools.refilter import refilter
 
     changes = (read_toml(config_file) if config_file else {}) | ({"preset": preset} if preset else {})
@@ -46,8 +47,7 @@ def filter_command(
             data,
             changes | parse_settings(assignments),
             raw=raw,
-            workers=processes,
-            progress=progress,
+            hands=Hands(workers=processes, progress=progress),
             dry_run=dry_run,
         )
     _print(recut)

@@ -19,10 +19,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """All that a source holds: ``found`` by path, each picture once; ``rejects`` for what could not be taken."""
+    """All that a source holds: ``found`` by path, each picture once; ``rejects`` for what could not be taken.
+
+    ``listing`` is, of a scan in shares, a hash of all there is to share and what is said of it: one in all shares.
+    """
 
     found: tuple[Found, ...]
     rejects: tuple[Reject, ...]
+    listing: str = ""
 
 
 class Source(Protocol):

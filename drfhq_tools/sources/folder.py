@@ -9,6 +9,7 @@ disks. Paths are recorded in POSIX form; bytes of a name that are no UTF-8 as ``
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Container, Iterator
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.hashing import sha256_file
+from drfhq_tools.hashing import sha256_bytes, sha256_file
 from drfhq_tools.imageio import HEAD_BYTES, SUFFIXES, UNREAD_SUFFIXES, looks_like_picture
 from drfhq_tools.records import Reject, RejectReason, SourceImage
 from drfhq_tools.sources.base import Found, Scan
 from drfhq_tools.sources.sidecar import TABLE_NAMES, Fields, Table, combine, read_json, read_table, table_key
 
 _NAMED_UNMATCHED: Final = 3
+_SAMPLE_BYTES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -40,18 +42,25 @@ class FolderSource:
     """The :class:`~drfhq_tools.sources.base.Source` of a folder tree.
 
     ``on_file`` is called with (files hashed, files to hash): reading a large tree takes a while. ``only`` takes these
-    paths alone for pictures; notes on rows that speak of others then mean nothing.
+    paths alone for pictures; notes on rows that speak of others then mean nothing. ``share`` (i, N) takes the share i,
+    from 0, of N: a file's size and a sample of its bytes deal it, so copies go to one share, which reads no other's
+    files whole.
     """
 
     root: Path
     on_file: Callable[[int, int], None] = lambda _done, _total: None
     only: Container[str] | None = None
+    share: tuple[int, int] | None = None
 
     def scan(self) -> Scan:
         """See :class:`~drfhq_tools.sources.base.Source`."""
         tree = _walk(self.root)
         copies: dict[tuple[str, int], list[str]] = {}
         paths = sorted(path for path in tree.pictures if self.only is None or path in self.only)
+        said = _Sayings(tree)
+        listing = ""
+        if self.share:
+            paths, listing = _shared(tree, paths, said, self.share)
         for done, path in enumerate(paths, start=1):
             self.on_file(done, len(paths))
             try:
@@ -59,11 +68,10 @@ class FolderSource:
                 copies.setdefault((sha256_file(file), file.stat().st_size), []).append(path)
             except OSError as error:
                 tree.rejects.append(_unreadable(path, error))
-        said = _Sayings(tree)
         found = [self._found(tree, name, paths, said) for name, paths in copies.items()]
         said.note_unmatched()
         rejects = sorted(tree.rejects, key=lambda reject: (reject.source_path, reject.message))
-        return Scan(found=tuple(sorted(found, key=lambda f: f.source.path)), rejects=tuple(rejects))
+        return Scan(found=tuple(sorted(found, key=lambda f: f.source.path)), rejects=tuple(rejects), listing=listing)
 
     def _found(self, tree: _Tree, name: tuple[str, int], paths: list[str], said: _Sayings) -> Found:
         sayings = combine([said.of(path) for path in paths])
@@ -117,6 +125,32 @@ class _Sayings:
                 self._tree.rejects.append(
                     Reject(source_path=table.path, reason=RejectReason.LABEL_NOTE, message=message)
                 )
+
+
+def _shared(tree: _Tree, paths: list[str], said: _Sayings, share: tuple[int, int]) -> tuple[list[str], str]:
+    """The paths of one share, and a hash of all paths, samples and words."""
+    index, count = share
+    ours, listing = [], hashlib.sha256()
+    for path in paths:
+        sample = _sample(tree.pictures[path])
+        words = sorted(said.of(path).items()) if sample else []  # as of a file that turns out to be unreadable
+        listing.update(f"{path!r} {sample} {words!r}\n".encode())
+        if int(sample or "0", 16) % count == index:
+            ours.append(path)
+    return ours, listing.hexdigest()
+
+
+def _sample(file: Path) -> str:
+    """Hash of a file's size and of the bytes at its start and end: one for copies, cheap where whole files are not;
+    empty for a file that cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_SAMPLE_BYTES)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _SAMPLE_BYTES))
+            return sha256_bytes(f"{size} ".encode() + head + stream.read())
+    except OSError:
+        return ""
 
 
 def _walk(root: Path) -> _Tree:

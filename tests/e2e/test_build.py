@@ -132,7 +132,7 @@ def test_what_it_refuses(raw: Path, tmp_path: Path) -> None:
         (("--raw", tmp_path / "none", "--out", tmp_path / "n"), "is no folder"),
         (("--raw", raw, "--out", foreign / "thesis.txt"), "is a file"),
         (("--raw", raw, "--out", tmp_path / "n", "--workers", 0), "at least 1"),
-        (("--raw", raw, "--out", tmp_path / "n", "--detector", "eyes"), "unknown detector"),
+        (("--raw", raw, "--out", tmp_path / "n", "--detector", "eyes"), "is not one of"),
         (("--raw", raw, "--out", tmp_path / "n", "--val-fraction", 0.9, "--test-fraction", 0.1), "nothing to train"),
     ):
         result = run("build", *arguments)
@@ -150,7 +150,7 @@ def test_an_empty_folder_gives_an_empty_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process on Windows")
-def test_ctrl_c_leaves_the_old_set_and_no_rubbish(raw: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_the_old_set_and_what_was_finished(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(raw, out)
     before = contents(out)
@@ -158,16 +158,16 @@ def test_ctrl_c_leaves_the_old_set_and_no_rubbish(raw: Path, tmp_path: Path) -> 
         shifted(100 + number).save(raw / f"more{number}.png")
     command = [sys.executable, "-c", "from drfhq_tools.cli import main; main()", "build", "--raw", str(raw)]
     process = subprocess.Popen([*command, "--out", str(out), "--size", "64", "--workers", "1"], stderr=subprocess.PIPE)
-    while not list(out.glob(".drfhq-staging/faces/*")):
+    while not list(out.glob(".drfhq-work/seen/*/*.json")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert b"interrupted" in errors
+    assert b"interrupted; what was finished is kept" in errors
     assert b"Traceback" not in errors
-    assert contents(out) == before
-    assert not (out / ".drfhq-staging").exists()
+    assert {name: digest for name, digest in contents(out).items() if not name.startswith(".drfhq-work/")} == before
+    assert list(out.glob(".drfhq-work/seen/*/*.json"))
 
 
 def test_shared_renders_arrive_as_declared(tmp_path: Path) -> None:

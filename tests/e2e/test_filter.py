@@ -15,6 +15,7 @@ from raw_pictures import FACE, five_faces, noise, shifted
 
 from drfhq_tools.cli import main
 from drfhq_tools.config import PRESETS, parse_settings
+from drfhq_tools.faces import Hands
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.refilter import refilter
@@ -174,6 +175,10 @@ def test_a_data_set_with_a_picture_missing_stays_as_it_was(copy: Callable[[str],
     assert not list(data.glob(".drfhq*"))
 
 
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
 class _CutError(BaseException):
     """Power fails: from here on nothing reaches the disk."""
 
@@ -209,7 +214,7 @@ def test_cut_at_any_moment_it_is_the_old_or_the_new_one_or_finished_by_the_next_
         data = Path(shutil.copytree(fresh["loose"], tmp_path / str(changes)))
         cutter.left, cutter.seen = changes, 0
         try:
-            refilter(data, parse_settings(RULES["tight"].split()), raw=None, workers=1, progress=lambda *_: None)
+            refilter(data, parse_settings(RULES["tight"].split()), raw=None, hands=Hands(workers=1, progress=silent))
         except _CutError:
             pass
         finally:

@@ -12,6 +12,7 @@ import pytest
 from drfhq_tools.assemble import Gathered, commit, finish_interrupted, stage, staging_in
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools.faces import Hands
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.hashing import sha256_bytes
 from drfhq_tools.manifest import open_manifest
@@ -63,7 +64,7 @@ def data(face: Row, tmp_path: Path) -> Path:
 
 
 def recut(data: Path, dry_run: bool = False, **changes: object) -> Recut:
-    return refilter(data, changes, raw=None, workers=1, progress=lambda *_: None, dry_run=dry_run)
+    return refilter(data, changes, raw=None, hands=Hands(workers=1, progress=lambda *_: None), dry_run=dry_run)
 
 
 def test_faces_leave_with_all_that_is_known_of_them(data: Path) -> None:

@@ -54,11 +54,12 @@ class Quad:
 
 
 def eye_and_mouth_means(landmarks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Left-eye mean, right-eye mean and mouth mean, each (2,), of (68, 2) iBUG landmarks; left is the viewer's left."""
-    if landmarks.shape != (68, 2):
+    """Left-eye, right-eye and mouth mean, each (…, 2), of (…, 68, 2) iBUG landmarks; left is the viewer's left."""
+    if landmarks.shape[-2:] != (68, 2):
         raise ValueError(f"expected (68, 2) iBUG landmarks, got {landmarks.shape}")
-    mouth = landmarks[list(MOUTH_CORNERS)].mean(axis=0)
-    return landmarks[LEFT_EYE].mean(axis=0), landmarks[RIGHT_EYE].mean(axis=0), mouth
+    parts = (landmarks[..., part, :] for part in (LEFT_EYE, RIGHT_EYE, list(MOUTH_CORNERS)))
+    left, right, mouth = (np.asarray(part.mean(axis=-2)) for part in parts)
+    return left, right, mouth
 
 
 def ffhq_quad(landmarks: FloatArray) -> Quad:
@@ -67,11 +68,11 @@ def ffhq_quad(landmarks: FloatArray) -> Quad:
     Raises:
         ValueError: landmarks of another shape, or degenerate ones that span no quad.
     """
-    return square_of(*eye_and_mouth_means(landmarks))
+    return Quad(square_of(*eye_and_mouth_means(landmarks)))
 
 
-def square_of(eye_left: FloatArray, eye_right: FloatArray, mouth: FloatArray) -> Quad:
-    """FFHQ's crop quad from the means of either eye and of the mouth's corners, each (2,).
+def square_of(eye_left: FloatArray, eye_right: FloatArray, mouth: FloatArray) -> FloatArray:
+    """Corners (…, 4, 2), NW SW SE NE, of FFHQ's crop, from the means of either eye and the mouth's corners, (…, 2).
 
     x = e2e − perp(e2m), scaled to max(2·|e2e|, 1.8·|e2m|), y = perp(x), centre = eyes + 0.1·e2m; the side is 2·|x|.
 
@@ -82,13 +83,13 @@ def square_of(eye_left: FloatArray, eye_right: FloatArray, mouth: FloatArray) ->
     eye_to_eye = eye_right - eye_left
     eye_to_mouth = mouth - eye_avg
     x = eye_to_eye - _perpendicular(eye_to_mouth)
-    length = float(np.hypot(*x))
-    if not np.isfinite(length) or length < 1e-9:
+    length = _length(x)
+    if not (length > 1e-9).all() or not np.isfinite(length).all():
         raise ValueError("degenerate landmarks: eyes and mouth span no quad")
-    x = x / length * max(2.0 * float(np.hypot(*eye_to_eye)), 1.8 * float(np.hypot(*eye_to_mouth)))
+    x = x / length * np.maximum(2.0 * _length(eye_to_eye), 1.8 * _length(eye_to_mouth))
     y = _perpendicular(x)
     centre = eye_avg + 0.1 * eye_to_mouth
-    return Quad(np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y]))
+    return np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y], axis=-2)
 
 
 def quad_from(landmarks: FloatArray, scheme: str) -> Quad:
@@ -151,5 +152,10 @@ def _area(polygon: FloatArray) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def _perpendicular(vector: FloatArray) -> FloatArray:
-    return np.array([-vector[1], vector[0]])
+def _perpendicular(vectors: FloatArray) -> FloatArray:
+    return np.stack([-vectors[..., 1], vectors[..., 0]], axis=-1)
+
+
+def _length(vectors: FloatArray) -> FloatArray:
+    """(…, 1) of (…, 2)."""
+    return np.asarray(np.hypot(vectors[..., :1], vectors[..., 1:]))

@@ -26,7 +26,7 @@ from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.hits import Hit, faces_of
 from drfhq_tools.detect.landmarks import FaceBox
 from drfhq_tools.errors import ModelFileError
-from drfhq_tools.geometry import FloatArray, square_of
+from drfhq_tools.geometry import FloatArray, Quad, square_of
 from drfhq_tools.models import resolve
 from drfhq_tools.records import Detection, Pixels
 from drfhq_tools.warp import shrink, warp
@@ -90,7 +90,7 @@ class Answer:
 
 def face_box(points: FloatArray) -> FaceBox:
     """The square around a face of YuNet's (5, 2) points in pixel-index coordinates: eyes, nose tip, mouth corners."""
-    quad = square_of(points[0], points[1], points[3:].mean(axis=0))
+    quad = Quad(square_of(points[0], points[1], points[3:].mean(axis=0)))
     across = quad.corners[3] - quad.corners[0]
     down = np.array([-across[1], across[0]])
     x, y = quad.centre + BOX_DROP * down + 0.5

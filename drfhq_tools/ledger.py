@@ -79,6 +79,18 @@ class Ledger:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    def forget(self, sha256: str) -> bool:
+        """Let go of a picture, its crops first; whether it was known.
+
+        Raises:
+            OSError: a file cannot be removed.
+        """
+        looked = self.read(sha256)
+        for face in looked.faces if looked else ():
+            self.crop(face.face_id).unlink(missing_ok=True)
+        self._entry(sha256).unlink(missing_ok=True)
+        return looked is not None
+
     def discard(self) -> None:
         """Forget everything."""
         shutil.rmtree(self.folder, ignore_errors=True)

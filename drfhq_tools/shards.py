@@ -186,6 +186,19 @@ def discard_shards(data: Path) -> None:
     shutil.rmtree(data / SHARDS_NAME, ignore_errors=True)
 
 
+def forget_in_shards(data: Path, sources: Iterable[str]) -> None:
+    """Let go of these pictures, by their hash; shares that had one are complete no longer.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    names = set(sources)
+    for folder in (data / SHARDS_NAME).glob("*-of-*"):
+        ledger = Ledger(folder)
+        if sum(ledger.forget(sha256) for sha256 in names):
+            (folder / _DONE).unlink(missing_ok=True)
+
+
 def _settle(memory: Memory, seen: Iterable[Looked | Reject]) -> None:
     """Bring what is known from an earlier data set into the share, which then stands alone."""
     for looked in seen:

@@ -15,7 +15,7 @@ from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import LABEL_COLUMNS, MANIFEST_COLUMNS, REJECT_COLUMNS, Column
 from drfhq_tools.records import FaceRecord
 from drfhq_tools.tombstones import FILE_NAME, Tombstones, read_tombstones
-from drfhq_tools.verify.faces import problems
+from drfhq_tools.verify.faces import Settled, problems
 from drfhq_tools.verify.findings import CHECKS, Finding, Report
 from drfhq_tools.verify.pictures import glance, strays, study
 from drfhq_tools.verify.tables import check_tables, rows
@@ -58,9 +58,10 @@ def verify(data: Path, *, deep: bool = False, progress: Progress = lambda *_: No
 def _check_faces(data: Path, whole: Whole, said: Said, progress: Progress) -> None:
     report, stones = whole.report, _tombstones(data, whole.report)
     total = said.counts.get("faces", 0)
+    settled = Settled.of(said.config) if said.config else None
     for number, row in enumerate(rows(data / MANIFEST_NAME, _names(MANIFEST_COLUMNS))):
         face = FaceRecord.from_row(row)
-        for check, what in problems(face, said.config, stones):
+        for check, what in problems(face, settled, stones):
             report.add(check, face.face_id, what)
         whole.face(number, face)
         path = data / face.image_path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from drfhq_tools.config import MAX_SIZE_PX, MIN_SIZE_PX, BuildConfig
@@ -64,15 +65,28 @@ _RANGES: Final = {
 _LENGTHS: Final = {"box": 4, "quad": 8, "landmarks": 136}
 
 
-def problems(face: FaceRecord, config: BuildConfig | None, stones: Tombstones) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Settings, and their digests, which take a while."""
+
+    config: BuildConfig
+    digests: Mapping[str, str]
+
+    @classmethod
+    def of(cls, config: BuildConfig) -> Settled:
+        """The settings with both digests, by the column's name."""
+        return cls(config=config, digests={name: getattr(config, name) for name in ("pixels_digest", "rules_digest")})
+
+
+def problems(face: FaceRecord, settled: Settled | None, stones: Tombstones) -> Iterator[Problem]:
     """All that is wrong with one row on its own; what hangs on the settings only where they are known."""
     yield from _names(face)
     yield from _vocabulary(face)
     yield from _ranges(face)
     yield from _geometry(face)
-    yield from _ratings(face, config)
-    if config is not None:
-        yield from _settings(face, config)
+    yield from _ratings(face, settled.config if settled else None)
+    if settled is not None:
+        yield from _settings(face, settled)
     for sha256 in (face.source_sha256, face.image_sha256):
         if stones.find(sha256=sha256, urls=[face.source_url], author=face.author):
             yield "removed", "a tombstone takes it out"
@@ -141,9 +155,17 @@ def _geometry(face: FaceRecord) -> Iterator[Problem]:
     elif not abs(quad.side_px - face.native_side_px) <= tolerance:
         yield "geometry", f"native_side_px is {face.native_side_px}, the quad's side {quad.side_px:.3f}"
     else:
-        outside = outside_fraction(quad, face.source_width_px, face.source_height_px)
+        outside = _outside(quad, face)
         if not abs(outside - face.pad_fraction) <= 1e-6:
             yield "geometry", f"pad_fraction is {face.pad_fraction}, but {outside:.6f} of the quad is outside"
+
+
+def _outside(quad: Quad, face: FaceRecord) -> float:
+    """Share of the quad outside its picture; most lie inside, which is quick to tell."""
+    low, high = quad.corners.min() + 0.5, quad.corners.max(axis=0) + 0.5
+    if low >= 0 and high[0] <= face.source_width_px and high[1] <= face.source_height_px:
+        return 0.0
+    return outside_fraction(quad, face.source_width_px, face.source_height_px)
 
 
 def _ratings(face: FaceRecord, config: BuildConfig | None) -> Iterator[Problem]:
@@ -158,12 +180,12 @@ def _ratings(face: FaceRecord, config: BuildConfig | None) -> Iterator[Problem]:
         yield "ratings", f"in a picture rated {face.content_rating!r}, without keep_mature"
 
 
-def _settings(face: FaceRecord, config: BuildConfig) -> Iterator[Problem]:
-    for name in ("pixels_digest", "rules_digest"):
-        if getattr(face, name) != getattr(config, name):
-            yield "build.json", f"{name} is {getattr(face, name)[:80]}, that of the settings {getattr(config, name)}"
-    if face.size_px != config.size:
-        yield "versions", f"size_px is {face.size_px}, not {config.size}"
-    for verdict in judge(face.measures, config):
+def _settings(face: FaceRecord, settled: Settled) -> Iterator[Problem]:
+    for name, digest in settled.digests.items():
+        if getattr(face, name) != digest:
+            yield "build.json", f"{name} is {getattr(face, name)[:80]}, that of the settings {digest}"
+    if face.size_px != settled.config.size:
+        yield "versions", f"size_px is {face.size_px}, not {settled.config.size}"
+    for verdict in judge(face.measures, settled.config):
         if not verdict.keep:
             yield "rules", f"fails {verdict.rule}: {verdict.value}, threshold {verdict.threshold}"

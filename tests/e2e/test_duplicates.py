@@ -21,7 +21,9 @@ def run(*arguments: str | Path) -> Result:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
+    """Hashes of the data set's files, without what it was before."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return {name: sha256_file(path) for name, path in files.items() if not name.startswith("history/")}
 
 
 def build(raw: Path, out: Path, policy: str) -> None:

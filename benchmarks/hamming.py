@@ -46,7 +46,8 @@ def main() -> None:
         began = time.process_time()
         pairs = near_pairs(hashes, radius)
         between = time.process_time()
-        hashes[2 * PLANTED : 2 * PLANTED + args.alike] = 0
+        alike = slice(2 * PLANTED, 2 * PLANTED + args.alike)
+        hashes[alike], fine[alike] = 0, 0
         near_groups(hashes, fine, radius)
         ended = time.process_time()
         found = np.count_nonzero((pairs[:, 1] - pairs[:, 0] == PLANTED) & (pairs[:, 0] < PLANTED))

@@ -26,6 +26,8 @@ FINE_RADIUS: Final = 24
 
 _BITS: Final = 64
 _FULL_RUN: Final = 16  # hashes to a key that are cheaper to compare than to part by another choice of bands
+_LONG_RUN: Final = 64
+_PAIRS: Final = 1 << 20  # looked at together
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
@@ -108,12 +110,51 @@ def _rank(face: Looks) -> tuple[float, float, str]:
 
 
 def _close(hashes: Hashes, radius: int, labels: Indices) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of other labels within ``radius``, each once or more, never more than N at a time. The caller may set
-    labels alike between two yields: such pairs are passed over from then on."""
+    """Pairs of other labels within ``radius``, each once or more, a bounded number at a time. The caller may set labels
+    alike between two yields: such pairs are passed over from then on."""
     for mask in _masks(len(hashes), radius):
-        keys = hashes & mask
-        order = np.argsort(keys)
-        yield from _close_in_runs(keys[order], hashes[order], order, radius, labels)
+        order = np.argsort(hashes & mask)
+        starts, ends = _runs(hashes[order] & mask)
+        after = np.arange(1, len(order) + 1)
+        long = ends - starts > _LONG_RUN
+        last = np.where(long, np.minimum(ends, after + 1), ends)
+        yield from _close_in_spans(hashes, order, after, last, radius, labels)
+        # Neighbours link most of a crowd of copies, so in long runs only pairs of different groups are left to see.
+        order = order[long]
+        keys = hashes[order] & mask
+        by_label = np.lexsort((labels[order], keys))
+        order, keys = order[by_label], keys[by_label]
+        _, group_ends = _runs(keys, labels[order])
+        yield from _close_in_spans(hashes, order, group_ends, _runs(keys)[1], radius, labels)
+
+
+def _runs(*columns: npt.NDArray[np.generic]) -> tuple[Indices, Indices]:
+    """Where the run of equal rows that each row is in starts, and where it ends (exclusive)."""
+    changes = [column[1:] != column[:-1] for column in columns]
+    starts = np.flatnonzero(np.concatenate([[True], np.logical_or.reduce(changes)]))[: len(columns[0])]
+    lengths = np.diff(starts, append=len(columns[0]))
+    return np.repeat(starts, lengths), np.repeat(starts + lengths, lengths)
+
+
+def _close_in_spans(
+    hashes: Hashes, order: Indices, first: Indices, last: Indices, radius: int, labels: Indices
+) -> Iterator[tuple[Indices, Indices]]:
+    """Of pairs of places in ``order``, each with those from its ``first`` up to its ``last`` (exclusive), the close."""
+    some = np.flatnonzero(first < last)
+    counts = (last - first)[some]
+    totals = np.cumsum(counts)
+    offsets = first[some] + counts - totals
+    begin = 0
+    while begin < len(some):
+        done = totals[begin] - counts[begin]
+        end = max(int(np.searchsorted(totals, done + _PAIRS, side="right")), begin + 1)
+        left = np.repeat(some[begin:end], counts[begin:end])
+        right = np.arange(len(left)) + np.repeat(offsets[begin:end] + done, counts[begin:end])
+        i, j = order[left], order[right]
+        close = (np.bitwise_count(hashes[i] ^ hashes[j]) <= radius) & (labels[i] != labels[j])
+        if close.any():
+            yield i[close], j[close]
+        begin = end
 
 
 def _masks(count: int, radius: int) -> Iterator[np.uint64]:
@@ -126,24 +167,3 @@ def _masks(count: int, radius: int) -> Iterator[np.uint64]:
     bands = [(1 << high) - (1 << low) for low, high in pairwise(edges)]
     for chosen in combinations(bands, agreeing):
         yield np.uint64(sum(chosen))
-
-
-def _close_in_runs(
-    keys: Hashes, hashes: Hashes, order: Indices, radius: int, labels: Indices
-) -> Iterator[tuple[Indices, Indices]]:
-    """Each against its next, its second next, and so on, within runs of equal (sorted) ``keys``."""
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    lengths = np.diff(starts, append=len(keys))
-    ends = np.repeat(starts + lengths, lengths)
-    left = np.arange(len(keys))
-    for step in range(1, int(lengths.max())):
-        left = left[left + step < ends[left]]
-        if step & (step - 1) == 0:  # now and then: a run that is one group by now has nothing more to give
-            own = labels[order]
-            mixed = np.logical_or.reduceat(own != np.repeat(own[starts], lengths), starts)
-            left = left[np.repeat(mixed, lengths)[left]]
-        near = np.bitwise_count(hashes[left] ^ hashes[left + step]) <= radius
-        i, j = order[left[near]], order[left[near] + step]
-        apart = labels[i] != labels[j]
-        if apart.any():
-            yield i[apart], j[apart]

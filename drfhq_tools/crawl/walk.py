@@ -143,7 +143,7 @@ class Walk:
         def read(node: Node, _final_url: str) -> dict[str, Any]:
             return {"item": describe(item, node, page.selectors).to_json(), "optout": node.optout()}
 
-        parser = settings_digest({"page": _plain(page), "listed": _digestible(item)})
+        parser = settings_digest({"page": _plain(page), "listed": item.to_json()})
         record = await self._page(detail, item, page, parser, read)
         if record is None:
             return
@@ -229,12 +229,18 @@ class Walk:
         return [item.url, sent, item.page_url, earlier.final_url if earlier else None]
 
     def _elsewhere(self, item: Item) -> Attempt | None:
-        """What became of the same address when it was met on another page: it is not asked for once more."""
+        """What became of the same address when it was met on another page: it is not asked for once more.
+
+        What the other page says against the picture, mature or opted out, holds here too; what only the user's other
+        rules made of that page's words does not.
+        """
         earlier = self._folder.of_url(item.url)
         if earlier is None or earlier.page_url == item.page_url:
             return None
-        asked_now = (earlier.url, earlier.page_url) in self._seen
-        return earlier if asked_now or (earlier.outcome.settled and not self._terms.revisit) else None
+        asked_now = earlier.tries > 0 and (earlier.url, earlier.page_url) in self._seen
+        settled = earlier.outcome.settled and not self._terms.revisit
+        mature = earlier.outcome is Outcome.MATURE and not self._terms.accept.mature
+        return earlier if asked_now or settled or mature else None
 
     def _again(self, item: Item, earlier: Attempt) -> None:
         trace = Trace(final_url=earlier.final_url, optout=earlier.optout_signal)
@@ -357,7 +363,3 @@ def _host(url: str) -> str:
 
 def _plain(parser: Parser) -> dict[str, object]:
     return {"format": parser.format, "selectors": dict(parser.selectors)}
-
-
-def _digestible(item: Item) -> dict[str, object]:
-    return item.to_json()

@@ -3,14 +3,13 @@
 dlib's predictor (Kazemi and Sullivan 2014) reads single pixels, answers in whole ones, and its answer moves with the
 box it starts from. So it is given patches: the face cut out upright, antialiased, at a fixed size. A first look places
 the face; two more start from the box the detector usually gives such a face, jittered in place and size, on the cut
-and on its mirror image, fine and coarse, and are averaged. Where the answers scatter, other boxes are tried and more
-looks averaged. 31 calls of some 0.7 ms each for a face it is sure of (7 in 8), 67 or
-more for others.
+and on its mirror image, and are averaged. Where the answers scatter, other boxes are tried and more looks averaged. 31
+calls of some 0.7 ms each for a face it is sure of (7 in 8), 67 or more for others.
 
-Over 70 portraits of people it was tuned on and 99 of others (benchmarks/repeatability.py), at a quarter of their size to
-twice, or as JPEG of quality 60, the quad moves by 0.15 and 0.16 % of its side on average, by 0.6 and 1.1 % in one case
-of a hundred (the predictor on HOG's box alone: 1 and 9 %). Largest: 1.7 % where a fringe hides an eye, 4.2 % where it
-does on a face of 60 px. The spread foretells little but that: rank correlation 0.5 and 0.3, but a movement of 0.1 %
+Over 70 portraits of people it was tuned on and 99 of others (benchmarks/repeatability.py), at a quarter of their size
+to twice, or as JPEG of quality 60, the quad moves by 0.15 and 0.16 % of its side on average, by 0.6 and 1.1 % in one
+case of a hundred (the predictor on HOG's box alone: 1 and 9 %). Largest: 1.7 % where a fringe hides an eye, 4.2 % where
+it does on a face of 60 px. The spread foretells little but that: rank correlation 0.5 and 0.3, but a movement of 0.1 %
 below a spread of 0.01, and 0.2 to 0.4 % above 0.02.
 """
 

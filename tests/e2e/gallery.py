@@ -117,12 +117,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is no error here."""
+
+
 @contextmanager
 def serving(gallery: Gallery, certificate: Path | None = None) -> Iterator[Gallery]:
     """Serve until the block ends; by TLS with a PEM file of key and ``certificate``."""
     handler = type("Handler", (_Handler,), {"gallery": gallery, "lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

@@ -214,13 +214,12 @@ def _removal(plan: _Plan, request: Request, seen: Exposure) -> Removal:
 
 
 def _reworded(kept: list[FaceRecord], rejects: list[Reject], config: BuildConfig) -> tuple[list[Reject], int]:
-    """Copies that were left out for a face that is gone no longer name it; how many pictures' faces these are."""
-    copies = [row for row in rejects if row.reason is RejectReason.DUPLICATE]
-    _, waiting, _ = without_copies(kept, copies, config)
+    """Copies that were left out for a face that is gone no longer name it; and how many faces that concerns."""
+    rows = [row for row in rejects if row.reason is not RejectReason.DUPLICATE]
+    _, free, others = without_copies(kept, [row for row in rejects if row.reason is RejectReason.DUPLICATE], config)
     text = "the same picture as a face that was taken out; `drfhq filter` with --raw takes it in"
-    free = {id(row) for row in waiting}
-    rows = [replace(row, message=text) if id(row) in free else row for row in rejects]
-    return rows, len({row.candidate.face_id for row in waiting if row.candidate})
+    waiting = {row.candidate.face_id for row in free if row.candidate}
+    return [*rows, *others, *(replace(row, message=text) for row in free)], len(waiting)
 
 
 def _sha256_of(row: Reject) -> str:

@@ -10,8 +10,13 @@ from typing import Any, Final, Self
 
 from drfhq_tools.crawl.outcomes import Outcome, RefusedError
 from drfhq_tools.crawl.site import Accept
+from drfhq_tools.ratings import is_mature
 from drfhq_tools.tombstones import Tombstones
 
+MATURE_TAGS: Final = frozenset(
+    ("mature", "mature content", "nsfw", "nude", "nudes", "nudity", "erotic", "erotica", "explicit", "adult content")
+)
+_YES: Final = frozenset(("true", "yes", "1"))
 _MAX_TEXT: Final = 2000
 _MAX_TAGS: Final = 500
 
@@ -62,20 +67,19 @@ def clean_tags(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def mature_sign(item: Item, accept: Accept) -> str | None:
-    """What marks the item as mature: its rating, as a whole or by a word of it, or a tag."""
-    rating = _plain(item.rating)
-    ratings = {_plain(word) for word in accept.mature_ratings}
-    if rating and (rating in ratings or not ratings.isdisjoint(re.findall(r"\w+", rating))):
+    """What marks the item as mature: its rating, by the usual words or the user's or a plain yes, or a tag."""
+    rating, words = _plain(item.rating), {_plain(word) for word in accept.mature_ratings}
+    if is_mature(item.rating) or rating in words | _YES or not words.isdisjoint(re.findall(r"\w+", rating)):
         return f"rated {item.rating}"
-    mature = {_plain(word) for word in accept.mature_tags}
-    return next((f"tagged {tag}" for tag in item.tags if _plain(tag) in mature), None)
+    tags = MATURE_TAGS | {_plain(word) for word in accept.mature_tags}
+    return next((f"tagged {tag}" for tag in item.tags if _plain(tag) in tags), None)
 
 
 def content_rating(item: Item, accept: Accept) -> str | None:
-    """The rating to record: the page's own word, ``mature`` where it only says yes, or where tags say so."""
-    if mature_sign(item, accept) and (item.rating is None or _plain(item.rating) in {"true", "yes", "1"}):
-        return "mature"
-    return item.rating
+    """The rating to record: the page's own word, with ``mature`` where a build would not know it for that."""
+    if mature_sign(item, accept) is None or is_mature(item.rating):
+        return item.rating
+    return "mature" if item.rating is None or _plain(item.rating) in _YES else f"mature ({item.rating})"
 
 
 def check_wanted(item: Item, accept: Accept) -> None:
@@ -110,13 +114,19 @@ def check_before_page(item: Item, accept: Accept, optout: str | None) -> None:
         raise RefusedError(Outcome.OPTED_OUT, f"listing: {optout}")
 
 
-def check_tombstones(tombstones: Tombstones, *, urls: Iterable[str | None] = (), sha256: str | None = None) -> None:
-    """Whether something was taken out for good.
+def check_tombstones(
+    tombstones: Tombstones,
+    *,
+    urls: Iterable[str | None] = (),
+    sha256: str | None = None,
+    author: str | None = None,
+) -> None:
+    """Whether something, or all of its author's, was taken out for good.
 
     Raises:
         RefusedError: it was.
     """
-    stone = tombstones.find(sha256=sha256, urls=urls)
+    stone = tombstones.find(sha256=sha256, urls=urls, author=author)
     if stone:
         raise RefusedError(Outcome.TOMBSTONED, stone.reason or "was removed before")
 

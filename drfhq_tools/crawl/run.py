@@ -20,8 +20,7 @@ from drfhq_tools.crawl.optout import AGENT
 from drfhq_tools.crawl.outcomes import Outcome
 from drfhq_tools.crawl.site import Accept, Limits, Site
 from drfhq_tools.errors import DrfhqError, MissingExtraError, UsageError
-from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES
-from drfhq_tools.tombstones import Tombstones, read_tombstones
+from drfhq_tools.tombstones import gather_tombstones
 
 if TYPE_CHECKING:
     from drfhq_tools.crawl.fetch import Fetcher
@@ -107,7 +106,7 @@ def crawl(request: CrawlRequest, out: Path, progress: Callable[[Tally], None] = 
     terms = Terms(
         accept=request.accept,
         limits=request.limits,
-        tombstones=_tombstones([out / TOMBSTONES, *request.tombstones]),
+        tombstones=gather_tombstones([out], request.tombstones),
         rights_basis=request.rights_basis.strip(),
         revisit=request.revisit,
     )
@@ -212,10 +211,3 @@ def _owning(out: Path) -> Iterator[None]:
         raise UsageError(f"another crawl is filling {out}") from error
     except OSError as error:
         raise DrfhqError(f"cannot write {error.filename or out}: {error.strerror or error}") from error
-
-
-def _tombstones(paths: list[Path]) -> Tombstones:
-    for path in paths[1:]:
-        if not path.exists():
-            raise UsageError(f"there is no file of tombstones at {path}")
-    return Tombstones(row for path in paths for row in read_tombstones(path).rows)

@@ -18,18 +18,6 @@ from drfhq_tools.errors import UsageError
 FIELDS: Final = ("image", "page", "title", "author", "license", "license_url", "tags", "rating")
 """What is looked for of a picture; each a selector."""
 
-MATURE_RATINGS: Final = ("mature", "adult", "explicit", "nsfw", "restricted", "r18", "18", "x", "true", "yes", "1")
-MATURE_TAGS: Final = (
-    "mature",
-    "mature content",
-    "nsfw",
-    "nude",
-    "nudity",
-    "erotic",
-    "explicit",
-    "adult content",
-    "r18",
-)
 DEFAULT_DELAY_S: Final = 1.0
 _MB: Final = 1_000_000
 _MAX_PAGE_BYTES: Final = 8 * _MB
@@ -110,8 +98,11 @@ class Accept:
     mature: bool = False
     """Whether pictures rated or tagged as mature are taken."""
 
-    mature_ratings: tuple[str, ...] = MATURE_RATINGS
-    mature_tags: tuple[str, ...] = MATURE_TAGS
+    mature_ratings: tuple[str, ...] = ()
+    """The site's own words for a mature rating, besides the usual ones."""
+
+    mature_tags: tuple[str, ...] = ()
+    """Its own tags, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ class Walk:
         if self._known(item, detail):
             return
         try:
-            check_tombstones(self._terms.tombstones, urls=[detail])
+            check_tombstones(self._terms.tombstones, urls=[detail], author=item.author)
             check_before_page(item, self._terms.accept, optout)
         except RefusedError as refusal:
             self._record("page", item, Trace(), refusal, url=detail)
@@ -206,7 +206,7 @@ class Walk:
         trace = Trace(optout=optout)
         try:
             check_wanted(item, self._terms.accept)
-            check_tombstones(self._terms.tombstones, urls=self._addresses(item))
+            check_tombstones(self._terms.tombstones, urls=self._addresses(item), author=item.author)
             if optout:
                 raise RefusedError(Outcome.OPTED_OUT, f"page: {optout}")
             elsewhere = self._elsewhere(item)

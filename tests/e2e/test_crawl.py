@@ -399,7 +399,7 @@ def test_a_json_gallery_with_limits_and_tombstones(gallery: Gallery, tmp_path: P
         data = [
             {
                 "name": f"n{number}",
-                "by": {"name": "Bo"},
+                "by": {"name": "Cy Example" if number == 5 else "Bo"},
                 "files": {"full": f"/img/{number}.png"},
                 "link": f"/show/{number}",
                 "tags": ["a", "b"],
@@ -418,7 +418,11 @@ def test_a_json_gallery_with_limits_and_tombstones(gallery: Gallery, tmp_path: P
     removed = tmp_path / "removed.parquet"
     append_tombstones(
         removed,
-        [Tombstone(source_url=f"{gallery.url}/img/2.png"), Tombstone(sha256=sha256_bytes(picture_of(gallery, 4)))],
+        [
+            Tombstone(source_url=f"{gallery.url}/img/2.png"),
+            Tombstone(sha256=sha256_bytes(picture_of(gallery, 4))),
+            Tombstone(author="CY  Example"),
+        ],
     )
     options = ["--out", raw, *POLITE, "--tombstones", removed]
     assert drfhq_crawl(toml, *options, "--max-images", "4").returncode == 0
@@ -430,13 +434,15 @@ def test_a_json_gallery_with_limits_and_tombstones(gallery: Gallery, tmp_path: P
         "2.png": "tombstoned",
         "3.png": "kept",
         "4.png": "tombstoned",
-        "5.png": "kept",
+        "5.png": "tombstoned",
         "6.png": "kept",
+        "7.png": "kept",
     }
     assert not gallery.of("/img/2.png")
+    assert not gallery.of("/img/5.png")
     gallery.log.clear()
     assert drfhq_crawl(toml, *options, "--mature").returncode == 0
-    assert sorted(gallery.paths()) == ["/api/items", "/api/items?after=x%20y%2F1", "/img/1.png", "/img/7.png"]
+    assert sorted(gallery.paths()) == ["/api/items", "/api/items?after=x%20y%2F1", "/img/1.png"]
     rows = {row["url"].rpartition("/")[2]: row for row in attempts(raw)}
     assert (rows["1.png"]["outcome"], rows["1.png"]["content_rating"]) == ("kept", "mature")
     assert (rows["7.png"]["page_url"], rows["7.png"]["author"]) == (f"{gallery.url}/show/7", "Bo")

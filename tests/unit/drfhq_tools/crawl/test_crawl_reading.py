@@ -21,6 +21,7 @@ from drfhq_tools.crawl.pages import Node, check_selectors, describe, read_listin
 from drfhq_tools.crawl.site import Accept, Limits, Parser, Site, plan_from, read_plan
 from drfhq_tools.crawl.urllist import read_urls
 from drfhq_tools.errors import UsageError
+from drfhq_tools.ratings import is_mature
 
 EXAMPLE = Path(__file__).parents[4] / "docs" / "crawl-example.toml"
 MINIMAL: dict[str, Any] = {"crawl": {"start": "https://x.org/"}, "listing": {"item": "li", "image": "img"}}
@@ -186,6 +187,9 @@ def test_details_override_the_listing_and_defaults_fill_in() -> None:
     [
         (Item(rating="Mature Content"), Accept(), Outcome.MATURE),
         (Item(rating="18+"), Accept(), Outcome.MATURE),
+        (Item(rating="very spicy"), Accept(mature_ratings=("Spicy",)), Outcome.MATURE),
+        (Item(rating="very spicy", tags=("pin up",)), Accept(), None),
+        (Item(tags=("Pin  Up",)), Accept(mature_tags=("pin up",)), Outcome.MATURE),
         (Item(rating="True"), Accept(), Outcome.MATURE),
         (Item(tags=("portrait", "NSFW")), Accept(), Outcome.MATURE),
         (Item(tags=("adult", "premature")), Accept(), None),
@@ -221,6 +225,9 @@ def test_ratings_as_recorded() -> None:
     assert content_rating(Item(rating="R18"), Accept()) == "R18"
     assert content_rating(Item(rating="general"), Accept()) == "general"
     assert content_rating(Item(), Accept()) is None
+    spicy = content_rating(Item(rating="spicy"), Accept(mature_ratings=("spicy",)))
+    assert spicy == "mature (spicy)"
+    assert is_mature(spicy), "a build must know it too"
 
 
 @given(st.text() | st.none() | st.booleans() | st.floats() | st.lists(st.text()))

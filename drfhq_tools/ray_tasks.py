@@ -42,6 +42,7 @@ def run_tasks(
         prepare()
         return function(task)
 
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
     joins = "RAY_ADDRESS" in os.environ
     ray.init(
         num_cpus=None if joins else workers, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR

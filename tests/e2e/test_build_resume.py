@@ -18,7 +18,8 @@ from raw_pictures import noise
 from drfhq_tools.build import build as build_set
 from drfhq_tools.config import config_from, parse_settings
 from drfhq_tools.faces import Hands
-from drfhq_tools.hashing import sha256_file
+from drfhq_tools.hashing import face_id, sha256_file
+from drfhq_tools.ledger import Ledger
 from drfhq_tools.manifest import open_manifest
 
 Task = TypeVar("Task")
@@ -74,9 +75,15 @@ def start(raw: Path, out: Path) -> subprocess.Popen[bytes]:
 
 
 def finished(out: Path) -> dict[str, int]:
-    """When each finished picture's entry was written, and the inode of each crop."""
-    entries = {path.name: path.stat().st_mtime_ns for path in out.glob(".drfhq-work/seen/*/*.json")}
-    return entries | {path.name: path.stat().st_ino for path in out.glob(".drfhq-work/crops/*/*.png")}
+    """When each finished picture's entry was written, and the inodes of its crops."""
+    work, marks = out / ".drfhq-work", dict[str, int]()
+    for path in work.glob("seen/*/*.json"):
+        marks[path.name] = path.stat().st_mtime_ns
+        source = path.stem
+        count = len(json.loads(path.read_bytes())["faces"])
+        crops = [Ledger(work).crop(face_id(source, index)) for index in range(count)]
+        marks |= {crop.name: crop.stat().st_ino for crop in crops if crop.exists()}
+    return marks
 
 
 def kill_at_random(raw: Path, kills: int, seed: int) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """`drfhq build --engine ray` on a cluster of two on this machine: the bytes of any build, though a worker dies."""
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator

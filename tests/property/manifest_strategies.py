@@ -53,7 +53,7 @@ records = st.builds(
 )
 
 _whole_file: dict[str, object] = {"face_index": None, "found": None, "measures": None}
-_of_a_face = records.map(lambda face: {name: getattr(face, name) for name in _whole_file})
+_of_a_face = records.map(lambda face: {"source_sha256": None} | {name: getattr(face, name) for name in _whole_file})
 
 rejects = st.builds(
     lambda row, face: replace(row, **face),
@@ -65,6 +65,7 @@ rejects = st.builds(
         rule=maybe,
         value=st.none() | numbers,
         threshold=st.none() | numbers,
+        source_sha256=maybe,
         **{name: st.none() for name in _whole_file},
     ),
     st.just(_whole_file) | _of_a_face,

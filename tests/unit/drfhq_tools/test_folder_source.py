@@ -153,3 +153,21 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     FolderSource(root=tmp_path, on_file=lambda done, total: calls.append((done, total))).scan()
     assert calls == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_shares_are_all_there_is_and_copies_stay_together(tmp_path: Path, count: int) -> None:
+    for number in range(20):
+        name = f"{number}.png"
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes([number]) * 9000)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "copy.png").write_bytes((tmp_path / "4.png").read_bytes())
+    (tmp_path / "labels.csv").write_text("file,gender\n4.png,f\ncopy.png,m\nnone.png,f\n")
+    whole = FolderSource(root=tmp_path).scan()
+    shares = [FolderSource(root=tmp_path, share=(index, count)).scan() for index in range(count)]
+    found = sorted((one for share in shares for one in share.found), key=lambda one: one.source.path)
+    assert tuple(found) == whole.found
+    assert {reject for share in shares for reject in share.rejects} == set(whole.rejects)
+    assert len({share.listing for share in shares}) == 1
+    (tmp_path / "labels.csv").write_text("file,gender\n4.png,m\n")
+    assert FolderSource(root=tmp_path, share=(0, count)).scan().listing != shares[0].listing

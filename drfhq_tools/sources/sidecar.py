@@ -149,12 +149,14 @@ def _parquet_rows(file: Path, names_file: str = "file", more: Iterable[str] = ()
 
     try:
         table = pq.read_table(file)
-    except pa.ArrowException as error:
+        table = table.rename_columns([name.strip().lower() for name in table.column_names])
+        _require_file_column(table.column_names, names_file)
+        read = {names_file, "age_years", *_TEXT_FIELDS, *FACE_FIELDS, *more}
+        yield from table.select([name for name in table.column_names if name in read]).to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except (pa.ArrowException, ValueError, OverflowError, KeyError) as error:  # two columns of a name, a year 146139
         raise SidecarError(f"no valid Parquet: {error}") from error
-    table = table.rename_columns([name.strip().lower() for name in table.column_names])
-    _require_file_column(table.column_names, names_file)
-    read = {names_file, "age_years", *_TEXT_FIELDS, *FACE_FIELDS, *more}
-    yield from table.select([name for name in table.column_names if name in read]).to_pylist()
 
 
 def _provenance_rows(file: Path) -> Iterator[Mapping[str, object]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from hostile_files import write_all
 from raw_pictures import write_hostile
 
 from drfhq_tools.cli import main
@@ -128,3 +129,29 @@ def test_two_workers_write_the_same_bytes(built: tuple[Path, Path, Result], tmp_
     assert set(first) == set(second)
     for name, path in first.items():
         assert path.is_dir() or path.read_bytes() == second[name].read_bytes(), name
+
+
+def test_two_hundred_hostile_files_are_all_accounted_for(tmp_path: Path) -> None:
+    """Landmarks are given for none, so what can be read is a picture without a face; none ends as our own failure."""
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    pictures = write_all(raw)
+    assert len(pictures) >= (200 if LINKS else 180)
+    result = run("build", "--raw", raw, "--out", out, "--size", 64, "--workers", 1, "--detector", "precomputed")
+    assert result.exit_code == 3
+    assert "Traceback" not in result.output
+    rows = pq.read_table(out / "rejects.parquet").to_pylist()
+    reasons: dict[str, set[str]] = {}
+    for row in rows:
+        reasons.setdefault(row["source_path"], set()).add(row["reason"])
+    assert not pictures - set(reasons)
+    assert "failed" not in set().union(*reasons.values()), [row for row in rows if row["reason"] == "failed"]
+    beyond = {path for path in set(reasons) - pictures if not path.endswith((".csv", ".parquet", ".json"))}
+    assert beyond <= {"links/out.png"}
+    for path in ("bombs/huge header.png", "bombs/huge.bmp", "bombs/huge.webp"):
+        assert reasons[path] & {"too_large", "corrupt"}, path
+    assert {path for path, found in reasons.items() if "bad_sidecar" in found} >= {
+        "csv4/labels.csv",
+        "far dates/labels.parquet",
+    }
+    assert run("verify", out).exit_code == 0

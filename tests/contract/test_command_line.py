@@ -24,6 +24,7 @@ DOCUMENTS = [
     "docs/duplicates.md",
     "docs/models.md",
     "docs/quality.md",
+    "docs/steward.md",
     "demo/generator/CARD.md",
 ]
 

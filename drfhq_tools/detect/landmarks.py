@@ -23,7 +23,7 @@ import numpy as np
 
 from drfhq_tools.detect.dlib_files import Grey, Rectangle, rectangle, shape_predictor
 from drfhq_tools.detect.pyramid import Pyramid
-from drfhq_tools.geometry import FloatArray, Quad, ffhq_quad
+from drfhq_tools.geometry import FloatArray, Quad, eye_and_mouth_means, ffhq_quad, square_of
 from drfhq_tools.records import Pixels
 
 # Where the HOG detector's box lies in the FFHQ quad, in shares of its side: medians over rendered and photo-like faces.
@@ -32,7 +32,6 @@ BOX_DROP: Final = 0.104
 
 SURE_SPREAD: Final = 0.01  # above, the predictor wavers between two answers, and more looks settle their mean
 DOUBT_SPREAD: Final = 0.016  # 9 upright faces in 10 lie below, faces fitted from a wrong box or tilt above
-FOUND_SPREAD: Final = 0.024  # another box, tried on suspicion, must explain the face this well
 TILT_DEG: Final = 35.0
 LARGER: Final = 1.2
 
@@ -67,8 +66,8 @@ class Look:
 
 
 PLACING: Final = Look(128, tuple((0.0, 0.0, scale) for scale in (0.9, 1.0, 1.1)), mirrored=False)
-ROUGH: Final = Look(128, tuple((*place, _SCALES[1]) for place in _GRID[::2]))
-FINE: Final = Look(128, _LATIN[1])
+ROUGH: Final = Look(128, tuple((*place, _SCALES[1]) for place in _GRID[::2]), mirrored=False)
+FINE: Final = Look(128, _LATIN[1][::2])
 SETTLING: Final = (Look(128, _LATIN[2], roll_deg=6.0), Look(96, _LATIN[0], roll_deg=-6.0))
 
 
@@ -111,7 +110,7 @@ def find_landmarks(pixels: Pixels, box: FaceBox, pyramid: Pyramid | None = None)
 
     Where they scatter, the box may be too small, or the head tilted further than the predictor can follow (HOG answers
     to upright boxes up to some 50°, the predictor to some 35°): a larger box and boxes turned either way are tried,
-    and the best is taken if its landmarks scatter little.
+    and the one whose landmarks scatter least is taken.
 
     Raises:
         ValueError: the points span no quad.
@@ -120,8 +119,7 @@ def find_landmarks(pixels: Pixels, box: FaceBox, pyramid: Pyramid | None = None)
     sets = _two_looks(pyramid, box)
     if quad_spread(sets) > DOUBT_SPREAD:
         others = (replace(box, side=LARGER * box.side), box.turned(-TILT_DEG), box.turned(TILT_DEG))
-        best = min((sets, *(_two_looks(pyramid, other) for other in others)), key=quad_spread)
-        sets = best if quad_spread(best) <= FOUND_SPREAD else sets
+        sets = min((sets, *(_two_looks(pyramid, other) for other in others)), key=quad_spread)
     if quad_spread(sets) > SURE_SPREAD:
         sets = _settled(pyramid, sets[-2 * len(FINE.jitters) :])  # the rough look still depends on the box
     return Landmarks(np.asarray(sets.mean(axis=0)), quad_spread(sets))
@@ -165,7 +163,7 @@ def quad_spread(sets: FloatArray) -> float:
 
     ``sets`` is (N, 68, 2). Some 0.003 where the predictor is sure of itself, above 0.02 where it is guessing.
     """
-    quads = np.stack([ffhq_quad(landmarks).corners for landmarks in sets])
+    quads = square_of(*eye_and_mouth_means(sets))
     centre = quads.mean(axis=0)
     distance = np.sqrt(((quads - centre) ** 2).sum(axis=-1).mean())
     return float(distance / Quad(centre).side_px)

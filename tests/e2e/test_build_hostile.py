@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from hostile_files import write_all
-from raw_pictures import write_hostile
+from raw_pictures import shifted, write_hostile
 
 from drfhq_tools.cli import main
 from drfhq_tools.imageio import read_picture
@@ -154,4 +154,34 @@ def test_two_hundred_hostile_files_are_all_accounted_for(tmp_path: Path) -> None
         "csv4/labels.csv",
         "far dates/labels.parquet",
     }
+    assert run("verify", out).exit_code == 0
+
+
+def test_mature_pictures_and_formulas_arrive_as_said(tmp_path: Path) -> None:
+    """Text is kept as it is; a rating decides before anything is opened, and an age where mature ones are kept."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    shifted(3).save(raw / "general.png")
+    shifted(20).save(raw / "adult.png")
+    shifted(40).save(raw / "young.png")
+    (raw / "broken.png").write_bytes(b"never decoded")
+    formula = "=HYPERLINK(http://x)"
+    (raw / "labels.csv").write_text(
+        f"file,content_rating,age_years,author\ngeneral.png,general,12,{formula}\nadult.png,Mature,30,\n"
+        "young.png,r-18,12,\nbroken.png,NSFW,,\n"
+    )
+    out = tmp_path / "out"
+    assert run("build", "--raw", raw, "--out", out, "--size", 64, "--workers", 1).exit_code == 0
+    (face,) = open_manifest(out).faces
+    assert (face.source_path, face.minor, face.author) == ("general.png", True, formula)
+    rows = pq.read_table(out / "rejects.parquet").to_pylist()
+    assert {row["source_path"]: row["reason"] for row in rows} == dict.fromkeys(
+        ("adult.png", "broken.png", "young.png"), "mature"
+    )
+    assert (
+        run("build", "--raw", raw, "--out", out, "--size", 64, "--workers", 1, "--set", "keep_mature=true").exit_code
+        == 3
+    )
+    kept = {face.source_path: face.minor for face in open_manifest(out).faces}
+    assert kept == {"adult.png": False, "general.png": True}
     assert run("verify", out).exit_code == 0

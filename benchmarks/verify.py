@@ -52,9 +52,8 @@ def main() -> None:
         report = verify(data)
         seconds = time.process_time() - began
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"{report.faces} faces: {seconds:.1f} CPU s, peak memory {before / 1024:.0f} → {after / 1024:.0f} MB; found {report.counts}"
-    )
+    memory = f"peak memory {before / 1024:.0f} → {after / 1024:.0f} MB"
+    print(f"{report.faces} faces: {seconds:.1f} CPU s, {memory}; found {report.counts}")
 
 
 if __name__ == "__main__":

@@ -242,12 +242,12 @@ def _source_grid(matrix: FloatArray, size: int) -> tuple[MaskArray, MaskArray]:
 
 
 def _blend(sharp: Pixels, blurred: Pixels, median: Pixels, fade: MaskArray) -> Pixels:
-    """FFHQ blends sharp into blurred by clip(3m + 1), then that into the median by clip(m): m is never in both."""
-    beyond = fade > 0
-    share = np.where(beyond, 1 - np.minimum(fade, 1), np.maximum(3 * fade + 1, 0))
-    ends = sharp.copy()
-    ends[beyond] = median
-    return np.asarray(cv2.blendLinear(ends, blurred, 1 - share, share), dtype=np.uint8)
+    """FFHQ's blend of sharp into blurred by clip(3m + 1), then of that into the median by clip(m)."""
+    share = np.clip(3 * fade + 1, 0, 1)
+    towards_rim = cv2.blendLinear(sharp, blurred, 1 - share, share)
+    share = np.clip(fade, 0, 1, out=fade)
+    plain = np.broadcast_to(median, sharp.shape)
+    return np.asarray(cv2.blendLinear(towards_rim, np.ascontiguousarray(plain), 1 - share, share), dtype=np.uint8)
 
 
 def _fade(x: MaskArray, y: MaskArray, size: tuple[int, int], pads: tuple[int, int, int, int]) -> MaskArray:
@@ -260,7 +260,7 @@ def _fade(x: MaskArray, y: MaskArray, size: tuple[int, int], pads: tuple[int, in
 
 def _median(window: _Window, pads: tuple[int, int, int, int]) -> Pixels:
     """(4,) per-channel median of the padded, blurred window, from a thumbnail of it."""
-    factor = max(1, math.floor(window.quad.side_px / _THUMBNAIL_PX))
+    factor = 2 ** max(0, math.floor(math.log2(window.quad.side_px / _THUMBNAIL_PX)))
     thumbnail = shrink(window.pixels, factor)
     height, width = thumbnail.shape[:2]
     left, top, right, bottom = (max(1, round(pad / factor)) for pad in pads)

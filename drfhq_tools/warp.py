@@ -51,13 +51,18 @@ def warp(
 
 
 def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
-    """Average ``factor``² blocks; the rim that fills no whole block is dropped (unless there is no whole block)."""
+    """Average ``factor``² blocks; the rim that fills no whole block is dropped (unless there is no whole block).
+
+    Even factors go by halves: OpenCV has vector code for 2 × 2 blocks alone.
+    """
     if factor == 1:
         return pixels
+    step = 2 if factor % 2 == 0 else factor
     height, width = pixels.shape[:2]
-    rows, columns = max(1, height // factor), max(1, width // factor)
-    blocks = pixels[: rows * factor, : columns * factor]
-    return np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
+    rows, columns = max(1, height // step), max(1, width // step)
+    blocks = pixels[: rows * step, : columns * step]
+    smaller = np.asarray(cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
+    return shrink(smaller, factor // step)
 
 
 def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -70,7 +75,7 @@ def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.
 def halve(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """(2H, 2W, C) → (H, W, C), antialiased: output pixel i is centred *on* sample 2i.
 
-    Seven taps come within 1 dB of the eleven that the Lanczos filter of three lobes has here, in two thirds of the time.
+    Seven taps come within 1 dB of the eleven of the Lanczos filter of three lobes, in two thirds of the time.
     """
     smooth = cv2.sepFilter2D(pixels, -1, _HALF_BAND, _HALF_BAND, borderType=cv2.BORDER_REPLICATE)
     half = (pixels.shape[1] // 2, pixels.shape[0] // 2)

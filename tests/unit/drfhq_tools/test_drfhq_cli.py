@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from drfhq_tools.cli import main
 
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["build", "--help"], ["filter", "--help"], ["stats", "--help"], ["--version"]]
 )

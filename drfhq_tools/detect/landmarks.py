@@ -2,15 +2,14 @@
 
 dlib's predictor (Kazemi and Sullivan 2014) reads single pixels, answers in whole ones, and its answer moves with the
 box it starts from. So it is given patches: the face cut out upright, antialiased, at a fixed size. A first look places
-the face; two more start from the box the detector usually gives such a face, jittered in place and size, on the cut
-and on its mirror image, and are averaged. Where the answers scatter, other boxes are tried and more looks averaged. 31
-calls of some 0.7 ms each for a face it is sure of (7 in 8), 67 or more for others.
+the face; two more start from the box the detector usually gives such a face, jittered in place and size, the last also
+on the mirrored cut, and are averaged. Where the answers scatter, other boxes are tried, the one whose answers agree
+best is believed, and more looks are averaged. 18 calls of 0.7 to 1 ms each for a face it is sure of (7 in 8).
 
-Over 70 portraits of people it was tuned on and 99 of others (benchmarks/repeatability.py), at a quarter of their size
-to twice, or as JPEG of quality 60, the quad moves by 0.15 and 0.16 % of its side on average, by 0.6 and 1.1 % in one
-case of a hundred (the predictor on HOG's box alone: 1 and 9 %). Largest: 1.7 % where a fringe hides an eye, 4.2 % where
-it does on a face of 60 px. The spread foretells little but that: rank correlation 0.5 and 0.3, but a movement of 0.1 %
-below a spread of 0.01, and 0.2 to 0.4 % above 0.02.
+Over 56 portraits, at half to twice their size or as JPEG of quality 60 to 75, the quad moves by 0.17 % of its side on
+average and 0.9 % at most (the predictor on HOG's box alone: 0.7 and 15 %), by benchmarks/repeatability.py. On copies
+whose face is some 60 to 80 px wide it moves by 0.2 to 0.6 %, but by 2 to 20 % in one case of fifty: a fringe that hides
+an eye, a box that is not the face's. The spread foretells that coarsely: rank correlation 0.3.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _rows(face: FaceRecord) -> list[Reject]:
         found=face.found,
         measures=face.measures,
     )
-    return [_as_copy(replace(row, source_path=path)) for path in face.source_paths]
+    return [_as_copy(each) for each in row.at_each(face.source_paths)]
 
 
 def _as_copy(row: Reject, kept: FaceRecord | None = None) -> Reject:

@@ -46,7 +46,6 @@ from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES_NAME
 from drfhq_tools.tombstones import gather_tombstones
 from drfhq_tools.withheld import withhold
 
-_DEALING: Final = ("val_fraction", "test_fraction", "split_seed")
 _OURS: Final = frozenset({LOCK_NAME, STAGING_NAME, WORK_NAME, SHARDS_NAME, TOMBSTONES_NAME})
 
 
@@ -224,7 +223,7 @@ def _earlier(out: Path, config: BuildConfig) -> _Earlier:
             looked = looked_of(faces, read_rejects(out))
         except ManifestError:
             looked = {}  # a damaged table is made anew
-    dealt_alike = built is None or all(getattr(built.config, name) == getattr(config, name) for name in _DEALING)
+    dealt_alike = built is None or config.deals_like(built.config)
     return _Earlier(
         looked=looked,
         crops={face.face_id: out / face.image_path for face in faces},

@@ -20,6 +20,9 @@ PIXELS_REVISION: Final = 1
 
 MIN_SIZE_PX: Final = 32
 MAX_SIZE_PX: Final = 4096
+DEALING: Final = ("val_fraction", "test_fraction", "split_seed")
+"""The settings that decide the splits."""
+
 _PIXEL_SETTINGS: Final = ("size", "detector", "detector_weights")
 DETECTOR_NAMES: Final = ("dlib", "dlib-cnn", "yunet", "precomputed")
 """What :mod:`drfhq_tools.detect` has; named here too, so that help needs no detector loaded."""
@@ -167,6 +170,10 @@ class BuildConfig:
         if self.val_fraction + self.test_fraction >= 1:
             held_out = f"val_fraction {self.val_fraction:g} and test_fraction {self.test_fraction:g}"
             raise UsageError(f"{held_out} leave nothing to train on: their sum must be below 1")
+
+    def deals_like(self, other: BuildConfig) -> bool:
+        """Whether both deal faces to the splits alike, so that those of the one may be kept under the other."""
+        return all(getattr(self, name) == getattr(other, name) for name in DEALING)
 
     @property
     def max_pixels(self) -> int:

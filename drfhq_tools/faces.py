@@ -85,7 +85,7 @@ def look_at(task: Task) -> Looked | Reject:
     except DecodeError as error:
         return _undecoded(source, error, task.config)
     except SidecarError as error:
-        return _whole(source, RejectReason.BAD_SIDECAR, str(error))
+        return Reject.of_picture(source, RejectReason.BAD_SIDECAR, str(error))
     except DrfhqError:
         raise
     except Exception as error:  # an item's failure is data
@@ -105,15 +105,11 @@ def look_at(task: Task) -> Looked | Reject:
 
 def failure(source: SourceImage, message: str) -> Reject:
     """The reject of a picture the program failed on."""
-    return _whole(source, RejectReason.FAILED, message)
-
-
-def _whole(source: SourceImage, reason: RejectReason, message: str) -> Reject:
-    return Reject(source_path=source.path, reason=reason, message=message, source_sha256=source.sha256)
+    return Reject.of_picture(source, RejectReason.FAILED, message)
 
 
 def _undecoded(source: SourceImage, error: DecodeError, config: BuildConfig) -> Reject:
-    reject = _whole(source, RejectReason(error.reason), str(error))
+    reject = Reject.of_picture(source, RejectReason(error.reason), str(error))
     if not isinstance(error, TooLargeError):
         return reject
     return replace(reject, rule="max_megapixels", value=error.pixels / 1e6, threshold=config.max_megapixels)

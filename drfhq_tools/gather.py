@@ -16,7 +16,7 @@ from drfhq_tools.config import BuildConfig
 from drfhq_tools.faces import Hands, Task, look_at_all
 from drfhq_tools.ledger import Ledger, Looked, shows_given, with_whole_crops
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, SourceImage
-from drfhq_tools.rows import at_each_path, describe
+from drfhq_tools.rows import describe
 from drfhq_tools.sources.base import Scan
 
 
@@ -86,7 +86,7 @@ class Gathering:
         for one in self.scan.found:
             looked = seen[one.source.sha256]
             if isinstance(looked, Reject):
-                rejects += at_each_path(one.source, [looked])
+                rejects += looked.at_each(one.source.paths)
                 continue
             described = describe(one.source, looked, self.config)
             faces += described.faces

@@ -18,12 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+_HEX: Final = frozenset("0123456789abcdef")
 _CHUNK_BYTES: Final = 1 << 20
 _PHASH_PX: Final = 32
 _DCT: Final = np.cos(np.pi / _PHASH_PX * np.outer(np.arange(_PHASH_PX), np.arange(_PHASH_PX) + 0.5))
 _DCT[0] /= np.sqrt(2)  # orthonormal but for a common factor
 _SQUARES: Final = np.add.outer(np.arange(_PHASH_PX) ** 2, np.arange(_PHASH_PX) ** 2)
 _FINE: Final = np.argsort(_SQUARES, axis=None, kind="stable")[1:257]  # nearest to the constant one, which is left out
+
+
+def is_sha256(text: str) -> bool:
+    """Whether ``text`` is a sha256 as it is written here: 64 hexadecimal digits in small letters."""
+    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def sha256_bytes(data: bytes) -> str:

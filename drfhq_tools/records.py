@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -301,6 +301,15 @@ class Reject:
             native_side_px=self.measures.native_side_px,
             sharpness=self.measures.sharpness,
         )
+
+    @classmethod
+    def of_picture(cls, source: SourceImage, reason: RejectReason, message: str) -> Reject:
+        """The reject of a whole picture, at the first of its paths."""
+        return cls(source_path=source.path, reason=reason, message=message, source_sha256=source.sha256)
+
+    def at_each(self, paths: Iterable[str]) -> tuple[Reject, ...]:
+        """The same for every path that holds the picture."""
+        return tuple(replace(self, source_path=path) for path in paths)
 
     def to_row(self) -> dict[str, object]:
         """The columns by name; ``found`` and ``measures`` are flattened, null for a whole file."""

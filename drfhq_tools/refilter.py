@@ -16,7 +16,7 @@ from typing import Final
 
 from drfhq_tools.assemble import Gathered, commit, finish_interrupted, read_build, stage, staging_in
 from drfhq_tools.barrier import DUPLICATES_RULE, without_copies
-from drfhq_tools.config import BuildConfig, config_from, expand_preset
+from drfhq_tools.config import DEALING, BuildConfig, config_from, expand_preset
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.faces import Hands, Task, look_at_all
 from drfhq_tools.filters import RULES, judge, reject_for
@@ -28,8 +28,7 @@ from drfhq_tools.rows import Described, describe
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 
-_DEALING: Final = ("val_fraction", "test_fraction", "split_seed")
-_FREE: Final = frozenset({*(rule.name for rule in RULES), *_DEALING, "near_radius", DUPLICATES_RULE})
+_FREE: Final = frozenset({*(rule.name for rule in RULES), *DEALING, "near_radius", DUPLICATES_RULE})
 _NAMED: Final = 3
 
 
@@ -98,7 +97,7 @@ def _refilter(data: Path, changes: Mapping[str, object], raw: Path | None, hands
     built = read_build(data)
     config = _changed(built.config, changes)
     plan = _plan(manifest.faces, read_rejects(data), config)
-    if all(getattr(built.config, name) == getattr(config, name) for name in _DEALING):
+    if config.deals_like(built.config):
         plan.splits.update((face.face_id, face.split) for face in manifest.faces)
     if dry_run:
         return _recut(plan, (rule for gain in plan.gains.values() for rule in gain.rules.values()))
@@ -154,7 +153,7 @@ def _plan(faces: Iterable[FaceRecord], rejects: Iterable[Reject], config: BuildC
             kept.append(replace(face, rules_digest=digest))
         else:
             dropped[str(reject.rule)] += 1
-            rows += (replace(reject, source_path=path, found=face.found) for path in face.source_paths)
+            rows += replace(reject, found=face.found).at_each(face.source_paths)
     again = [(reject, _judged_again(reject, config)) for reject in rejects]
     rows += (reject for _, reject in again if reject is not None)
     stay, gained, copies = without_copies(kept, [reject for reject, now in again if now is None], config)

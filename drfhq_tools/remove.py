@@ -28,6 +28,7 @@ from drfhq_tools.barrier import without_copies
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.exposure import Exposure, exposure
+from drfhq_tools.hashing import is_sha256
 from drfhq_tools.history import FOLDER_NAME
 from drfhq_tools.ledger import WORK_NAME, Ledger
 from drfhq_tools.lock import locked
@@ -36,8 +37,6 @@ from drfhq_tools.records import FaceRecord, Reject, RejectReason
 from drfhq_tools.shards import forget_in_shards
 from drfhq_tools.tombstones import FILE_NAME, Tombstone, append_tombstones, author_key
 
-_HEX: Final = frozenset("0123456789abcdef")
-_SHA256_DIGITS: Final = 64
 _NAMED: Final = 3
 
 
@@ -51,7 +50,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Raises UsageError for a hash that is none, or for a request that names nothing."""
-        wrong = next((text for text in sorted(self.sha256) if not _is_sha256(text)), None)
+        wrong = next((text for text in sorted(self.sha256) if not is_sha256(text)), None)
         if wrong is not None:
             raise UsageError(f"{wrong[:80]!r} is no sha256: 64 hexadecimal digits in small letters")
         if not self.sha256 | self.urls | {name for name in self.authors if author_key(name)}:
@@ -128,7 +127,7 @@ def read_list(path: Path) -> Request:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        if _is_sha256(text):
+        if is_sha256(text):
             sha256.add(text)
         elif text.startswith("author:") and author_key(text[7:]):
             authors.add(text[7:].strip())
@@ -259,7 +258,3 @@ def _write_report(data: Path, removal: Removal, reason: str | None, removed_at: 
     document = {"removed_at": removed_at, "reason": reason, "tool_version": __version__, **removal.to_json()}
     name = f"removal-{removed_at.replace(':', '')}.json"  # Windows takes no colon in a name
     write_file(data / FOLDER_NAME / name, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _is_sha256(text: str) -> bool:
-    return len(text) == _SHA256_DIGITS and _HEX.issuperset(text)

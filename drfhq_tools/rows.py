@@ -31,11 +31,9 @@ def describe(source: SourceImage, looked: Looked, config: BuildConfig) -> Descri
     """The rows of one picture; what is rejected of identical files is said of each."""
     if not looked.faces:
         message = "no face is given beside it" if config.detector == "precomputed" else "no face found"
-        nobody = Reject(
-            source_path=source.path, reason=RejectReason.NO_FACE, message=message, source_sha256=source.sha256
-        )
-        return Described(rejects=at_each_path(source, [nobody]))
-    faces, rejects = [], []
+        return Described(rejects=Reject.of_picture(source, RejectReason.NO_FACE, message).at_each(source.paths))
+    faces: list[FaceRecord] = []
+    rejects: list[Reject] = []
     labels = declared_labels(source.declared) if looked.faces[0].found.num_faces == 1 else ()
     for seen in looked.faces:
         face = _record(source, looked, seen, labels, config)
@@ -44,17 +42,12 @@ def describe(source: SourceImage, looked: Looked, config: BuildConfig) -> Descri
         if reject is None:
             faces.append(face)
         else:
-            rejects.append(replace(reject, found=seen.found, measures=seen.measures))
+            rejects += replace(reject, found=seen.found, measures=seen.measures).at_each(source.paths)
     return Described(
         faces=tuple(faces),
         labels={face.face_id: labels for face in faces},
-        rejects=at_each_path(source, rejects),
+        rejects=tuple(rejects),
     )
-
-
-def at_each_path(source: SourceImage, rejects: Iterable[Reject]) -> tuple[Reject, ...]:
-    """The same rejects for every path that holds the picture."""
-    return tuple(replace(reject, source_path=path) for reject in rejects for path in source.paths)
 
 
 def _record(

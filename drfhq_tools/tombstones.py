@@ -15,9 +15,9 @@ from typing import Final
 
 from drfhq_tools.atomic import replacing
 from drfhq_tools.errors import UsageError
+from drfhq_tools.hashing import is_sha256
 
 FILE_NAME: Final = "tombstones.parquet"
-_HEX: Final = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Tombstone:
         """Raises UsageError for a row that names nothing, or a sha256 that is none."""
         if not any(self.names):
             raise UsageError("a tombstone must have a sha256, a source_url or an author")
-        if self.sha256 and (len(self.sha256) != 64 or not _HEX.issuperset(self.sha256)):
+        if self.sha256 and not is_sha256(self.sha256):
             raise UsageError(f"{self.sha256[:80]!r} is no sha256: 64 hexadecimal digits in small letters")
 
     @property

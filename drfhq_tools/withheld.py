@@ -6,7 +6,6 @@ is not, an age that a network guessed, is asked of each face by :func:`mature_mi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -29,7 +28,7 @@ def withhold(scan: Scan, tombstones: Tombstones, *, keep_mature: bool) -> Scan:
         if reject is None:
             found.append(one)
         else:
-            rejects += _at_each_path(one.source, reject)
+            rejects += reject.at_each(one.source.paths)
     return Scan(found=tuple(found), rejects=tuple(rejects))
 
 
@@ -46,7 +45,7 @@ def _removed(source: SourceImage, tombstones: Tombstones) -> Reject | None:
     if stone is None:
         return None
     message = f"taken out for good: {stone.reason}" if stone.reason else "taken out for good"
-    return Reject(source_path=source.path, reason=RejectReason.REMOVED, message=message, source_sha256=source.sha256)
+    return Reject.of_picture(source, RejectReason.REMOVED, message)
 
 
 def _mature(source: SourceImage, keep_mature: bool) -> Reject | None:
@@ -68,7 +67,3 @@ def _left_out(source: SourceImage, message: str, face_index: int | None = None) 
         face_index=face_index,
         source_sha256=sha256,
     )
-
-
-def _at_each_path(source: SourceImage, reject: Reject) -> Iterator[Reject]:
-    return (replace(reject, source_path=path) for path in source.paths)

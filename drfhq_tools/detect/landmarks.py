@@ -150,11 +150,15 @@ def predict(pyramid: Pyramid, box: FaceBox, look: Look) -> FloatArray:
 
 def usual_box(landmarks: FloatArray) -> FaceBox:
     """The box HOG gives, in the mean, to a face with these (68, 2) landmarks, turned upright."""
-    quad = ffhq_quad(landmarks)
+    return box_in(ffhq_quad(landmarks), BOX_SHARE, BOX_DROP)
+
+
+def box_in(quad: Quad, share: float, drop: float) -> FaceBox:
+    """The upright box of ``share`` of a quad's side, its centre ``drop`` of it below the quad's."""
     across = quad.corners[3] - quad.corners[0]
     down = np.array([-across[1], across[0]])
-    x, y = quad.centre + BOX_DROP * down + 0.5
-    return FaceBox(float(x), float(y), BOX_SHARE * quad.side_px, math.atan2(across[1], across[0]))
+    x, y = quad.centre + drop * down + 0.5
+    return FaceBox(float(x), float(y), share * quad.side_px, math.atan2(across[1], across[0]))
 
 
 def quad_spread(sets: FloatArray) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 
 from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.hits import Hit, faces_of
-from drfhq_tools.detect.landmarks import FaceBox
+from drfhq_tools.detect.landmarks import FaceBox, box_in
 from drfhq_tools.errors import ModelFileError
 from drfhq_tools.geometry import FloatArray, Quad, square_of
 from drfhq_tools.models import resolve
@@ -90,11 +90,7 @@ class Answer:
 
 def face_box(points: FloatArray) -> FaceBox:
     """The square around a face of YuNet's (5, 2) points in pixel-index coordinates: eyes, nose tip, mouth corners."""
-    quad = Quad(square_of(points[0], points[1], points[3:].mean(axis=0)))
-    across = quad.corners[3] - quad.corners[0]
-    down = np.array([-across[1], across[0]])
-    x, y = quad.centre + BOX_DROP * down + 0.5
-    return FaceBox(float(x), float(y), BOX_SHARE * quad.side_px, math.atan2(across[1], across[0]))
+    return box_in(Quad(square_of(points[0], points[1], points[3:].mean(axis=0))), BOX_SHARE, BOX_DROP)
 
 
 class Network:

@@ -11,7 +11,8 @@ from PIL import Image
 from drfhq_tools.manifest.writer import manifest_bytes
 from drfhq_tools.plots import write_plots
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.stats import Stats, count, evenness, read_stats
+from drfhq_tools.stats import ATTRIBUTES, Stats, count, evenness, read_stats
+from drfhq_tools.stats.classes import COLUMNS
 
 Make = Callable[..., FaceRecord]
 
@@ -63,10 +64,11 @@ def test_evenness_against_cases_by_hand() -> None:
 
 
 def test_nobody() -> None:
-    names = ("gender", "age_group", "race")
-    empty = count({name: [] for name in (*names, *(f"{name}_declared" for name in names), "race_vocabulary")})
+    empty = count({name: [] for name in COLUMNS})
     assert empty.to_json()["faces"] == 0
-    assert empty.to_json()["evenness"] == dict.fromkeys(names)
+    for figure in ("evenness", "min_max_ratio", "jensen_shannon_bits", "total_variation"):
+        assert empty.to_json()[figure] == dict.fromkeys(ATTRIBUTES)
+    assert len(empty.empty_cells) == 2 * 9 * 7
 
 
 def test_plots_are_pictures(stats: Stats, tmp_path: Path) -> None:

@@ -1,29 +1,67 @@
-"""What a source of labels is to the rest of the toolkit, and the vocabularies all of them share.
+"""What a labeler is to the rest of the toolkit, and the vocabularies all of them share.
 
 Classes are FairFace's (Kärkkäinen and Joo 2021), stored by name: releases of one data set number them differently.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
-from drfhq_tools.records import LabelScores, Pixels, SourceImage
+import numpy as np
+import numpy.typing as npt
+
+from drfhq_tools.geometry import FloatArray
+from drfhq_tools.records import LabelScores, Pixels
 
 GENDERS: Final = ("female", "male")
 AGE_GROUPS: Final = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 RACES: Final = ("White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern")
 VOCABULARY: Final = {"gender": GENDERS, "age_group": AGE_GROUPS, "race": RACES}
 
+PROBABILITY_DECIMALS: Final = 4
+"""What a stored probability keeps: the last bits of a network's arithmetic differ between processors, this does not."""
+
 
 class Labeler(Protocol):
-    """Labels one face. ``name`` is what the tables record."""
+    """Says how a face is perceived, from the aligned crop alone, so that a built data set can be labelled anew.
+
+    ``name`` is what the tables record, ``attributes`` (of gender, age_group, race) what it speaks of, and
+    ``weights_sha256`` the hex hash of the file it learned by.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+    @property
+    def weights_sha256(self) -> str: ...
 
-    def label(self, source: SourceImage, num_faces: int, crop: Pixels) -> tuple[LabelScores, ...]:
-        """What it has to say of one of the ``num_faces`` faces of ``source``, shown in ``crop`` (S, S, 3).
+    def label(self, crop: Pixels, landmarks: FloatArray) -> tuple[LabelScores, ...]:
+        """One entry an attribute, ``predicted``, its value the most probable class however improbable.
 
-        At most one entry an attribute; an attribute it knows nothing of is left out.
+        ``crop`` is (S, S, 3) uint8 RGB, FFHQ-aligned; ``landmarks`` (68, 2) iBUG in its pixel-index coordinates
+        (:func:`drfhq_tools.geometry.points_in_crop`).
         """
         ...
+
+
+def predicted(labeler: Labeler, attribute: str, probabilities: Mapping[str, float]) -> LabelScores:
+    """The entry of one attribute from a probability in [0, 1] for each class of its vocabulary, whatever the order."""
+    classes = VOCABULARY[attribute]
+    rounded = tuple(round(float(probabilities[name]), PROBABILITY_DECIMALS) for name in classes)
+    return LabelScores(
+        attribute=attribute,
+        value=classes[int(np.argmax(rounded))],
+        status="predicted",
+        labeler=labeler.name,
+        classes=classes,
+        probabilities=rounded,
+        weights_sha256=labeler.weights_sha256,
+    )
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> FloatArray:
+    """(N,) → (N,) that sum to 1, in float64."""
+    powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return np.asarray(powers / powers.sum())

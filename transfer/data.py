@@ -2,6 +2,11 @@
 
 The manifest's pictures are decoded once, shrunk by area to the training resolution, and kept as one memory-mapped
 uint8 array in the run's folder, so that a resume starts at once and memory stays flat.
+
+With weights, an epoch shows each face as often as its weight says, rounded up or down by systematic sampling (Madow
+and Madow 1944): N evenly spaced marks, moved by one random number, over the faces laid end to end, each as long as its
+weight. The mean over epochs is the weight to the last digit, neighbours in the manifest, often one person, take turns,
+and equal weights are the plain permutation.
 """
 
 from __future__ import annotations
@@ -17,11 +22,15 @@ from torch import Tensor
 
 from drfhq_tools.atomic import replacing
 from drfhq_tools.errors import DecodeError
+from drfhq_tools.hashing import sha256_file
 from drfhq_tools.imageio import read_picture
 from drfhq_tools.manifest import Manifest
+from drfhq_tools.manifest.weights import read_weights
 from transfer.errors import ConfigError, TransferError
+from transfer.randomness import Purpose, SampleRandom, sample_order
 
 Pixels = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float64]
 
 
 def to_tensor(pixels: Pixels) -> Tensor:
@@ -47,14 +56,22 @@ def resized(pixels: Pixels, size: int) -> Pixels:
 
 @dataclass(frozen=True)
 class Portraits:
-    """Aligned faces at one resolution: ``pixels`` (N, R, R, 3) uint8, ``digest`` of the manifest they come from."""
+    """Aligned faces at one resolution: ``pixels`` (N, R, R, 3) uint8, ``digest`` of the manifest they come from,
+    ``weights`` (N,) how often each is shown, None for equally often."""
 
     pixels: Pixels
     digest: str
     landmark_scheme: str
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def order(self, random: SampleRandom, indices: range) -> list[int]:
+        """Which picture each global sample index shows."""
+        if self.weights is None:
+            return sample_order(random, indices, len(self))
+        return weighted_order(random, indices, self.weights)
 
     def batch(self, indices: list[int], flips: list[bool]) -> Tensor:
         """(len(indices), 3, R, R) float32 in [-1, 1], mirrored where ``flips`` says."""
@@ -86,6 +103,56 @@ def load_portraits(manifest: Manifest, resolution: int, cache: Path, split: str 
     if pixels.shape != shape:
         raise ConfigError(f"{cache} holds other pictures than {manifest.root}: remove it or use another run folder")
     return Portraits(pixels, manifest.digest, manifest.landmark_scheme)
+
+
+@dataclass(frozen=True)
+class FaceWeights:
+    """How often each face of a split is shown: ``values`` (N,) float64 from 0, in the manifest's order; ``sha256`` of
+    the file."""
+
+    values: FloatArray
+    sha256: str
+
+
+def load_weights(path: Path, manifest: Manifest, split: str = "train") -> FaceWeights:
+    """The weights that ``drfhq balance`` wrote for the faces of one split (or ``all``).
+
+    Raises:
+        ManifestError: the file holds no weights.
+        ConfigError: they are of another data set, or of another state of it, or leave faces of the split out, or all
+            are 0.
+    """
+    weights = read_weights(path)
+    by = weights.balance.get("by")
+    again = f"`drfhq balance {manifest.root} --by {','.join(map(str, by)) if isinstance(by, list) else 'race,gender'}"
+    if weights.manifest_sha256 != manifest.digest:
+        raise ConfigError(f"{path} was made for another data set, or before this one was rebuilt: run {again}` again")
+    known = {face.face_id: face.weight for face in weights.faces}
+    faces = [face.face_id for face in manifest.faces if split in ("all", face.split)]
+    if lacking := sum(face not in known for face in faces):
+        raise ConfigError(f"{path} leaves out {lacking} faces of split {split!r}: run {again} --split {split}`")
+    values = np.array([known[face] for face in faces], dtype=np.float64)
+    if not values.any():
+        raise ConfigError(f"{path} gives every face of split {split!r} the weight 0: run {again} --split {split}`")
+    return FaceWeights(values, sha256_file(path))
+
+
+def weighted_order(random: SampleRandom, indices: range, weights: FloatArray) -> list[int]:
+    """Which picture each global sample index shows, by ``weights`` (N,) from 0, not all of them 0; a weight of 0 is
+    never shown. An epoch has as many samples as there are weights above 0."""
+    count = int(np.count_nonzero(weights))
+    ends = np.cumsum(weights * (count / weights.sum()))
+    orders = {epoch: _weighted_epoch(random, epoch, ends, count) for epoch in {i // count for i in indices}}
+    return [int(orders[i // count][i % count]) for i in indices]
+
+
+def _weighted_epoch(random: SampleRandom, epoch: int, ends: FloatArray, count: int) -> npt.NDArray[np.int64]:
+    """(count,) pictures; ``ends`` is where each ends along a line of length ``count``."""
+    generator = random.generator(Purpose.ORDER, epoch)
+    permutation = generator.permutation(count)
+    marks = np.minimum(np.arange(count) + generator.random(), np.nextafter(ends[-1], 0.0))
+    chosen = np.searchsorted(ends, marks, side="right")
+    return np.asarray(chosen[permutation], dtype=np.int64)
 
 
 def _decode(path: Path) -> Pixels:

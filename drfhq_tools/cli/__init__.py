@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from drfhq_tools import __version__
+from drfhq_tools.cli.balance import balance_command
 from drfhq_tools.cli.build import build_command
 from drfhq_tools.cli.crawl import crawl_command
 from drfhq_tools.cli.filter import filter_command
@@ -42,6 +43,7 @@ def main() -> None:
     """
 
 
+main.add_command(balance_command)
 main.add_command(build_command)
 main.add_command(crawl_command)
 main.add_command(filter_command)

@@ -37,6 +37,7 @@ _TRAINING = [
         "--augment", default=",".join(AUGMENTATIONS), help="What the discriminator's view varies; '' for none."
     ),
     click.option("--split", default="train", help="The split of the data set to train on, or all."),
+    click.option("--weights", "face_weights", type=PATH, help="How often to show each face, by `drfhq balance`."),
 ]
 
 
@@ -52,6 +53,7 @@ def training_request(
 ) -> RunRequest:
     """The request that the shared options describe, its data set opened and its device found."""
     from drfhq_tools.manifest import open_manifest
+    from transfer.data import load_weights
     from transfer.device import pick_device
     from transfer.training.run import RunRequest
 
@@ -68,13 +70,15 @@ def training_request(
     data_dir, out = options["data_dir"], options["out"]
     if not (isinstance(data_dir, Path) and isinstance(out, Path)):
         raise ConfigError("--data and --out are folders")
+    manifest, split, face_weights = open_manifest(data_dir), str(options["split"]), options["face_weights"]
     return RunRequest(
-        manifest=open_manifest(data_dir),
+        manifest=manifest,
         out=out,
         config=config,
         schedule=schedule,
         device=device,
-        split=str(options["split"]),
+        split=split,
+        face_weights=load_weights(face_weights, manifest, split) if isinstance(face_weights, Path) else None,
     )
 
 

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from drfhq_tools.manifest import Manifest
 from transfer import __version__
 from transfer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from transfer.config import Schedule, TrainConfig
-from transfer.data import load_portraits
+from transfer.data import FaceWeights, load_portraits
 from transfer.errors import ConfigError, StoppedError
 from transfer.losses.terms import consistency_terms
 from transfer.networks.discriminator import Discriminator
@@ -50,6 +50,8 @@ class RunRequest:
     schedule: Schedule
     device: torch.device
     split: str = "train"
+    face_weights: FaceWeights | None = None
+    """How often each face is shown; None for equally often."""
 
 
 def pretrain(request: RunRequest, spec: GeneratorSpec, console: Console) -> Path:
@@ -98,6 +100,8 @@ def _train(
     console: Console,
 ) -> Path:
     portraits = load_portraits(request.manifest, generator.spec.resolution, folder.portraits, request.split)
+    if request.face_weights is not None:
+        portraits = replace(portraits, weights=request.face_weights.values)
     state = TrainState.start(generator, discriminator, request.config, request.device)
     trainer = Trainer(state, portraits, request.config, source)
     if folder.state.is_file():
@@ -156,6 +160,7 @@ def _about(kind: str, request: RunRequest, spec: GeneratorSpec) -> dict[str, obj
         "data_digest": request.manifest.digest,
         "landmark_scheme": request.manifest.landmark_scheme,
         "split": request.split,
+        "face_weights_sha256": request.face_weights and request.face_weights.sha256,
         "tool_version": __version__,
     }
 

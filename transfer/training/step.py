@@ -18,7 +18,7 @@ from transfer.errors import NonFiniteLossError
 from transfer.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from transfer.losses.compose import LossTerm, Step, compose
 from transfer.networks.generator import Generator
-from transfer.randomness import Purpose, SampleRandom, sample_order
+from transfer.randomness import Purpose, SampleRandom
 from transfer.training.augment import NUMBERS, augment
 from transfer.training.state import TrainState
 
@@ -117,7 +117,7 @@ class Trainer:
         return {name: value.detach() for name, value in losses.items()}
 
     def _real(self, indices: range) -> Tensor:
-        shown = sample_order(self.random, indices, len(self.data))
+        shown = self.data.order(self.random, indices)
         coins = self.random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
         flips = [bool(coin) and self.config.mirror for coin in coins]
         return self.data.batch(shown, flips).to(self.device, memory_format=torch.channels_last)

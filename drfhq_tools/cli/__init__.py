@@ -11,6 +11,7 @@ from drfhq_tools import __version__
 from drfhq_tools.cli.balance import balance_command
 from drfhq_tools.cli.build import build_command
 from drfhq_tools.cli.crawl import crawl_command
+from drfhq_tools.cli.export import export_command
 from drfhq_tools.cli.filter import filter_command
 from drfhq_tools.cli.merge import merge_command
 from drfhq_tools.cli.models import models_group
@@ -46,6 +47,7 @@ def main() -> None:
 main.add_command(balance_command)
 main.add_command(build_command)
 main.add_command(crawl_command)
+main.add_command(export_command)
 main.add_command(filter_command)
 main.add_command(merge_command)
 main.add_command(models_group)

@@ -14,15 +14,22 @@ from typing import Final
 from drfhq_tools.errors import UsageError
 from drfhq_tools.labels.base import Labeler
 from drfhq_tools.labels.dlib_gender import DlibGender
+from drfhq_tools.labels.faceapi import FaceApi
+from drfhq_tools.labels.fairface import FairFace
 from drfhq_tools.models import ModelFile, resolve
 
 __all__ = ["LABELERS", "Labeler", "labeler_weights", "make_labeler"]
 
-LABELERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"dlib-gender": ("gender",)})
+LABELERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {labeler.name: labeler.attributes for labeler in (DlibGender, FaceApi, FairFace)}
+)
 """The attributes each labeler speaks of."""
 
-_WEIGHTS: Final[Mapping[str, str]] = {"dlib-gender": "dlib-gender"}
-_MAKERS: Final[Mapping[str, Callable[[ModelFile], Labeler]]] = {"dlib-gender": DlibGender}
+_MAKERS: Final[Mapping[str, Callable[[ModelFile], Labeler]]] = {
+    labeler.name: labeler for labeler in (DlibGender, FaceApi, FairFace)
+}
+_WEIGHTS: Final = {DlibGender.name: "dlib-gender", FaceApi.name: "faceapi-age-gender", FairFace.name: "fairface"}
+"""What the registry calls them."""
 
 
 def labeler_weights(name: str, weights: Path | None = None) -> ModelFile:

@@ -13,7 +13,7 @@ import numpy as np
 
 from drfhq_tools.geometry import FloatArray
 from drfhq_tools.records import Pixels
-from drfhq_tools.warp import warp
+from drfhq_tools.warp import CONSTANT, warp
 
 _USED: Final = [*range(27, 55), *range(60, 65)]  # nose, eyes, upper lip, mouth corners: dlib leaves out what moves most
 # fmt: off
@@ -41,6 +41,22 @@ def dlib_chip(crop: Pixels, landmarks: FloatArray, size: int, padding: float) ->
     that face's side.
     """
     return warp(crop, chip_matrix(landmarks, size, padding), (size, size))
+
+
+def rectangle_chip(crop: Pixels, landmarks: FloatArray, size: int, padding: float) -> Pixels:
+    """face-api.js's input, (size, size, 3) uint8: the upright rectangle around the landmarks, centred on black.
+
+    ``padding`` widens it either way, by that share of its width and height in all.
+    """
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    extent = (high - low) * (1 + padding)
+    scale = float(extent.max()) / size
+    matrix = np.diag([scale, scale, 1.0])
+    matrix[:2, 2] = (low + high) / 2 + 0.5 - scale * size / 2
+    square = warp(crop, matrix, (size, size), border=CONSTANT)
+    centres = np.abs(np.arange(size) + 0.5 - size / 2) * scale
+    across, down = centres <= extent[0] / 2, centres <= extent[1] / 2
+    return np.asarray(square * (down[:, None, None] & across[None, :, None]), dtype=np.uint8)
 
 
 def chip_matrix(landmarks: FloatArray, size: int, padding: float) -> FloatArray:

@@ -72,6 +72,13 @@ def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
+def resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Bilinear to ``size`` = (width, height), which skips no pixel down to half of what it is."""
+    if size == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=LINEAR), dtype=np.uint8)
+
+
 def halve(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """(2H, 2W, C) → (H, W, C), antialiased: output pixel i is centred *on* sample 2i.
 

@@ -39,7 +39,7 @@ class DlibChain:
     def detect(self, pixels: Pixels) -> list[Detection]:
         """See :class:`drfhq_tools.detect.base.Detector`."""
         pyramid = Pyramid(pixels)
-        grey, to_picture = pyramid.copy(work_factor(pyramid.width, pyramid.height, self.settings))
+        grey, to_picture = pyramid.grey_copy(work_factor(pyramid.width, pyramid.height, self.settings))
         for stage in (_upright, _tilted):
             faces = faces_of(pixels, stage(grey, to_picture), pyramid)
             if faces:

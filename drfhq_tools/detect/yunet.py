@@ -25,11 +25,12 @@ import numpy as np
 from drfhq_tools.detect.base import DetectorSettings
 from drfhq_tools.detect.hits import Hit, faces_of
 from drfhq_tools.detect.landmarks import FaceBox, box_in
+from drfhq_tools.detect.pyramid import Pyramid
 from drfhq_tools.errors import ModelFileError
 from drfhq_tools.geometry import FloatArray, Quad, square_of
 from drfhq_tools.models import resolve
 from drfhq_tools.records import Detection, Pixels
-from drfhq_tools.warp import shrink, warp
+from drfhq_tools.warp import warp
 
 YUNET: Final = "yunet"
 SMALL_COPY_PX: Final = 320  # longest side
@@ -58,12 +59,13 @@ class YuNet:
         """See :class:`drfhq_tools.detect.base.Detector`."""
         network = load_network(self.settings.weights or resolve(YUNET).path)
         hits = []
-        for candidate in _distinct(_candidates(network, pixels, self.settings.min_face_px)):
+        pyramid = Pyramid(pixels)
+        for candidate in _distinct(_candidates(network, pyramid, self.settings.min_face_px)):
             answer = candidate if candidate.score > SURE_SCORE else _look_again(network, pixels, candidate)
             box = face_box(answer.points)
             if answer.score >= MIN_SCORE and box.side >= self.settings.min_face_px:
                 hits.append(Hit(box, answer.score, self.name))
-        return faces_of(pixels, hits)
+        return faces_of(pixels, hits, pyramid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +137,18 @@ def load_network(path: Path) -> Network:
     return network
 
 
-def _candidates(network: Network, pixels: Pixels, min_face_px: int) -> list[Answer]:
+def _candidates(network: Network, pyramid: Pyramid, min_face_px: int) -> list[Answer]:
     """Answers of any score, in coordinates of the picture."""
-    longest = max(pixels.shape[:2])
-    factor = max(1, longest // LARGE_COPY_PX)
-    copy = shrink(pixels, factor)
-    found = _answers(network, copy, SMALL_COPY_PX)
+    longest = max(pyramid.width, pyramid.height)
+    copy, to_picture = pyramid.colour_copy(max(1.0, longest / SMALL_COPY_PX))
+    found = [answer.mapped(to_picture) for answer in network.run(copy)]
     if not found or min_face_px * SMALL_COPY_PX < SEEN_FACE_PX * longest:
-        found += _answers(network, copy, LARGE_COPY_PX)
+        larger, from_larger = pyramid.colour_copy(max(1.0, longest / LARGE_COPY_PX))
+        found += [answer.mapped(from_larger) for answer in network.run(larger)]
     if not found:
         upright = np.array([[0.0, -1.0, copy.shape[1]], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-        found = [answer.mapped(upright) for answer in _answers(network, np.rot90(copy), SMALL_COPY_PX)]
-    return [answer.mapped(np.diag([factor, factor, 1.0])) for answer in found]
-
-
-def _answers(network: Network, pixels: Pixels, longest_px: int) -> list[Answer]:
-    """What is found on a copy of at most this longest side."""
-    height, width = pixels.shape[:2]
-    ratio = min(1.0, longest_px / max(height, width))
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    copy = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    to_pixels = np.diag([width / size[0], height / size[1], 1.0])
-    return [answer.mapped(to_pixels) for answer in network.run(copy)]
+        found = [answer.mapped(to_picture @ upright) for answer in network.run(np.rot90(copy))]
+    return found
 
 
 def _distinct(answers: list[Answer]) -> list[Answer]:

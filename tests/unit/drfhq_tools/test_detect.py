@@ -191,7 +191,7 @@ def ramp(width: int, height: int) -> Pixels:
 
 @pytest.mark.parametrize("factor", [1.0, 1.6, 2.0, 3.7, 8.0])
 def test_a_copy_knows_where_it_lies(factor: float) -> None:
-    copy, to_picture = Pyramid(ramp(803, 605)).copy(factor)
+    copy, to_picture = Pyramid(ramp(803, 605)).grey_copy(factor)
     assert copy.shape[1] == pytest.approx(803 / factor, abs=2)
     x, y, _ = to_picture @ [copy.shape[1] / 2, copy.shape[0] / 2, 1.0]
     middle = copy[copy.shape[0] // 2 - 1 :, copy.shape[1] // 2 - 1 :][:2, :2].mean()

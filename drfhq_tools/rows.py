@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from drfhq_tools import __version__
 from drfhq_tools.config import BuildConfig
@@ -15,6 +15,9 @@ from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.ratings import is_minor
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason, SourceImage
 from drfhq_tools.withheld import mature_minor
+
+_OF_THE_PERSON: Final = ("subject_id", "figure_generation", "character", "age_years", "race_vocabulary")
+"""What is declared of a person and stands in the manifest as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ def _origin(source: SourceImage, num_faces: int) -> dict[str, object]:
     person: dict[str, object] = {}
     if num_faces == 1:
         declared = source.declared
-        person = {name: getattr(declared, name) for name in ("subject_id", "age_years", "race_vocabulary")}
+        person = {name: getattr(declared, name) for name in _OF_THE_PERSON}
     return {
         "source_path": source.path,
         "source_paths": source.paths,

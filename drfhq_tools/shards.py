@@ -26,6 +26,7 @@ from drfhq_tools.gather import Gathering, Memory
 from drfhq_tools.ledger import Ledger, Looked, differing
 from drfhq_tools.lock import locked
 from drfhq_tools.records import Declared, GivenFace, Provenance, Reject, SourceImage
+from drfhq_tools.records.columns import picked
 from drfhq_tools.sources.base import Found, Scan
 
 SHARDS_NAME: Final = "shards"
@@ -271,7 +272,7 @@ def _source(row: Mapping[str, Any]) -> SourceImage:
         paths=tuple(row["paths"]),
         sha256=row["sha256"],
         size_bytes=row["size_bytes"],
-        provenance=Provenance(**row["provenance"]),
+        provenance=Provenance(**picked(row["provenance"], row["provenance"])),
         declared=Declared(**row["declared"]),
         faces=tuple(faces),
     )

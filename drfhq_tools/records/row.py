@@ -39,7 +39,11 @@ class FaceRecord:
     rights_basis: str | None = None
     content_rating: str | None = None
     retrieved_at: str | None = None
+    products: tuple[str, ...] | None = None
+    vendors: tuple[str, ...] | None = None
     subject_id: str | None = None
+    figure_generation: str | None = None
+    character: str | None = None
     face_index: int
     num_faces: int
     box: tuple[float, ...]

@@ -25,6 +25,8 @@ class Provenance:
     rights_basis: str | None = None
     content_rating: str | None = None
     retrieved_at: str | None = None
+    products: tuple[str, ...] | None = None
+    vendors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Declared:
     race: str | None = None
     race_vocabulary: str | None = None
     subject_id: str | None = None
+    figure_generation: str | None = None
+    character: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

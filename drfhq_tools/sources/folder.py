@@ -4,7 +4,8 @@ Every regular file is looked at, at any depth: one that starts as a picture does
 named as a picture is taken whatever its content. Identical files are one source. Links to folders are followed, each
 folder once, after the folders themselves, so that loops end and true paths come first. Folders whose name begins with a
 dot are passed over (``.git``, ``.thumbnails``), and so are files that begin with ``._``, which macOS leaves on foreign
-disks. Paths are recorded in POSIX form; bytes of a name that are no UTF-8 as ``\\xNN``.
+disks, and the previews ``x.duf.png`` and ``x.tip.png`` that Daz Studio saves beside a scene ``x.duf``. Paths are
+recorded in POSIX form; bytes of a name that are no UTF-8 as ``\\xNN``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from drfhq_tools.hashing import sha256_bytes, sha256_file
 from drfhq_tools.imageio import HEAD_BYTES, SUFFIXES, UNREAD_SUFFIXES, looks_like_picture
 from drfhq_tools.records import Reject, RejectReason, SourceImage
 from drfhq_tools.sources.base import Found, Scan
+from drfhq_tools.sources.duf import PREVIEW_MARKS, read_duf
+from drfhq_tools.sources.duf import SUFFIX as SCENE_SUFFIX
 from drfhq_tools.sources.sidecar import TABLE_NAMES, Fields, Table, combine, read_json, read_table, table_key
 
 _NAMED_UNMATCHED: Final = 3
@@ -29,11 +32,12 @@ _SAMPLE_BYTES: Final = 4096
 
 @dataclass(slots=True)
 class _Tree:
-    """What the walk met: picture files by recorded path, sidecars, rejects."""
+    """What the walk met: picture files by recorded path, sidecars, scenes by their path without its suffix, rejects."""
 
     pictures: dict[str, Path] = field(default_factory=dict)
     tables: dict[str, list[Table]] = field(default_factory=dict)
     json_files: dict[str, Path] = field(default_factory=dict)
+    scenes: dict[str, tuple[str, Path]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -92,14 +96,19 @@ class FolderSource:
 
 
 class _Sayings:
-    """Looks up what sidecars say of a picture, remembering which rows were used."""
+    """Looks up what sidecars say of a picture, remembering which rows were used; a scene is large, and read once."""
 
     def __init__(self, tree: _Tree) -> None:
         self._tree = tree
         self._used: set[tuple[str, str]] = set()
+        self._scenes: dict[str, Fields] = {}
 
     def of(self, path: str) -> Fields:
-        """All that is said of the picture at ``path``, nearer words over farther ones."""
+        """All that is said of the picture at ``path``, nearer words over farther ones, and any over its scene's."""
+        return self._in_scene(_stem(path)) | self.in_words(path)
+
+    def in_words(self, path: str) -> Fields:
+        """The same without its scene."""
         said: Fields = {}
         parts = path.split("/")
         for depth in range(len(parts)):
@@ -115,6 +124,13 @@ class _Sayings:
             said |= own
         return said
 
+    def _in_scene(self, stem: str) -> Fields:
+        if stem in self._tree.scenes and stem not in self._scenes:
+            path, file = self._tree.scenes[stem]
+            self._scenes[stem], rejects = read_duf(file, path)
+            self._tree.rejects.extend(rejects)
+        return self._scenes.get(stem, {})
+
     def note_unmatched(self) -> None:
         """One note a table that speaks of files which are not there."""
         for table in (table for tables in self._tree.tables.values() for table in tables):
@@ -128,13 +144,14 @@ class _Sayings:
 
 
 def _shared(tree: _Tree, paths: list[str], said: _Sayings, share: tuple[int, int]) -> tuple[list[str], str]:
-    """The paths of one share, and a hash of all paths, samples and words."""
+    """The paths of one share, and a hash of all paths, samples of pictures and scenes, and words."""
     index, count = share
     ours, listing = [], hashlib.sha256()
     for path in paths:
         sample = _sample(tree.pictures[path])
-        words = sorted(said.of(path).items()) if sample else []  # as of a file that turns out to be unreadable
-        listing.update(f"{path!r} {sample} {words!r}\n".encode())
+        words = sorted(said.in_words(path).items()) if sample else []  # as of a file that turns out to be unreadable
+        scene = tree.scenes.get(_stem(path))
+        listing.update(f"{path!r} {sample} {words!r} {_sample(scene[1]) if scene else None}\n".encode())
         if int(sample or "0", 16) % count == index:
             ours.append(path)
     return ours, listing.hexdigest()
@@ -161,7 +178,14 @@ def _walk(root: Path) -> _Tree:
             path = f"{where}/{_recorded(Path(entry.name))}" if where else _recorded(Path(entry.name))
             _take(tree, where, path, entry)
         tree.tables.get(where, []).sort(key=lambda table: TABLE_NAMES.index(table.path.rpartition("/")[2].lower()))
+    tree.pictures = {path: file for path, file in tree.pictures.items() if not _is_preview(tree, path)}
     return tree
+
+
+def _is_preview(tree: _Tree, path: str) -> bool:
+    """Whether a picture is what Daz Studio shows a scene by; it is no render of its own."""
+    stem, dot, mark = _stem(path).rpartition(".")
+    return dot + mark.lower() in PREVIEW_MARKS and stem in tree.scenes
 
 
 def _take(tree: _Tree, where: str, path: str, entry: os.DirEntry[str]) -> None:
@@ -189,11 +213,15 @@ def _take_picture(tree: _Tree, path: str, file: Path, suffix: str) -> None:
         with file.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
     except OSError as error:
-        if suffix in SUFFIXES | UNREAD_SUFFIXES:
+        if suffix == SCENE_SUFFIX:
+            tree.scenes[_stem(path)] = path, file
+        elif suffix in SUFFIXES | UNREAD_SUFFIXES:
             tree.rejects.append(_unreadable(path, error))
         return
     if suffix in SUFFIXES or looks_like_picture(head):
         tree.pictures[path] = file
+    elif suffix == SCENE_SUFFIX:
+        tree.scenes[_stem(path)] = path, file
     elif suffix in UNREAD_SUFFIXES:
         message = f"{suffix} pictures are not read; save it as PNG"
         tree.rejects.append(Reject(source_path=path, reason=RejectReason.UNSUPPORTED_FORMAT, message=message))

@@ -1,11 +1,12 @@
 """What lies beside pictures: ``labels.csv`` or ``labels.parquet`` in a folder, ``x.json`` beside ``x.png``, and
-``provenance.parquet``, which ``drfhq crawl`` writes.
+``provenance.parquet``, which ``drfhq crawl`` writes. The scene ``x.duf`` is read by :mod:`~drfhq_tools.sources.duf`.
 
 A table's column ``file`` is a path relative to the table's folder, pictures in subfolders included. All other columns
 are optional: the fields of :class:`~drfhq_tools.records.Declared` and :class:`~drfhq_tools.records.Provenance`, by
 name, and those of :mod:`~drfhq_tools.sources.given_faces`; others are passed over. Field by field, a table in a nearer
 folder overrides one in an outer folder, within a folder ``labels.csv`` overrides ``labels.parquet`` and both override
-``provenance.parquet``, and the picture's own JSON overrides all. An empty value says nothing and overrides nothing.
+``provenance.parquet``, and the picture's own JSON overrides all. What a scene beside the picture says counts where none
+of these says otherwise. An empty value says nothing and overrides nothing.
 What cannot be understood is a :class:`~drfhq_tools.records.Reject`, never an exception.
 
 Of ``provenance.parquet`` the rows that name a picture (column ``path``) are read, of several for one picture the first:
@@ -33,10 +34,13 @@ PROVENANCE: Final = "provenance.parquet"
 TABLE_NAMES: Final = (PROVENANCE, "labels.parquet", "labels.csv")
 DECLARED_FIELDS: Final = tuple(f.name for f in fields(Declared))
 PROVENANCE_FIELDS: Final = tuple(f.name for f in fields(Provenance))
-_TEXT_FIELDS: Final = frozenset({*DECLARED_FIELDS, *PROVENANCE_FIELDS} - {"age_years"})
+_LIST_FIELDS: Final = frozenset({"products", "vendors"})
+_TEXT_FIELDS: Final = frozenset({*DECLARED_FIELDS, *PROVENANCE_FIELDS} - {"age_years"} - _LIST_FIELDS)
 _MAX_JSON_BYTES: Final = 1 << 20
+_NAMES: Final = "a list of names, or names between semicolons"
+_WANTED: Final = {"age_years": f"a number from 0 to {MAX_AGE_YEARS:g}", **dict.fromkeys(_LIST_FIELDS, _NAMES)}
 
-Fields = dict[str, str | float | tuple[GivenFace, ...]]
+Fields = dict[str, str | float | tuple[str, ...] | tuple[GivenFace, ...]]
 """What one sidecar says of one picture, by field name; absent where it says nothing."""
 
 
@@ -107,13 +111,13 @@ def combine(said: Iterable[Fields]) -> Said:
     undisputed = {name: value for name, value in merged.items() if name not in disputed}
     age = undisputed.pop("age_years", None)
     faces = undisputed.pop(FACES, ())
-    words = {name: str(value) for name, value in undisputed.items()}
-    person: dict[str, Any] = {name: word for name, word in words.items() if name in DECLARED_FIELDS}
+    words: dict[str, Any] = undisputed
+    person = {name: word for name, word in words.items() if name in DECLARED_FIELDS}
     origin = {name: word for name, word in words.items() if name in PROVENANCE_FIELDS}
     return Said(
         declared=Declared(**person, age_years=float(age) if isinstance(age, (int, float)) else None),
         provenance=Provenance(**origin),
-        faces=faces if isinstance(faces, tuple) else (),
+        faces=tuple(face for face in faces if isinstance(face, GivenFace)) if isinstance(faces, tuple) else (),
         disputed=tuple(disputed),
     )
 
@@ -151,7 +155,7 @@ def _parquet_rows(file: Path, names_file: str = "file", more: Iterable[str] = ()
         table = pq.read_table(file)
         table = table.rename_columns([name.strip().lower() for name in table.column_names])
         _require_file_column(table.column_names, names_file)
-        read = {names_file, "age_years", *_TEXT_FIELDS, *FACE_FIELDS, *more}
+        read = {names_file, "age_years", *_TEXT_FIELDS, *_LIST_FIELDS, *FACE_FIELDS, *more}
         yield from table.select([name for name in table.column_names if name in read]).to_pylist()
     except UnicodeDecodeError:
         raise
@@ -211,8 +215,11 @@ def _clean(row: Mapping[str, object]) -> tuple[Fields, list[str]]:
             except SidecarError as error:
                 problems.append(str(error))
             continue
+        clean: str | float | tuple[str, ...] | None
         if name == "age_years":
-            clean: str | float | None = _age(value)
+            clean = _age(value)
+        elif name in _LIST_FIELDS:
+            clean = _names(value)
         elif name in _TEXT_FIELDS:
             clean = _text(value)
         else:
@@ -220,13 +227,12 @@ def _clean(row: Mapping[str, object]) -> tuple[Fields, list[str]]:
         if clean is not None:
             found[name] = clean
         elif not _says_nothing(value):
-            wanted = f"a number from 0 to {MAX_AGE_YEARS:g}" if name == "age_years" else "text"
-            problems.append(f"{name} is {str(value)[:80]!r}, must be {wanted}")
+            problems.append(f"{name} is {str(value)[:80]!r}, must be {_WANTED.get(name, 'text')}")
     return found, problems
 
 
 def _says_nothing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip()) or _is_nan(value)
+    return value is None or value == [] or (isinstance(value, str) and not value.strip()) or _is_nan(value)
 
 
 def _is_nan(value: object) -> bool:
@@ -242,6 +248,15 @@ def _age(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return age if math.isfinite(age) and 0 <= age <= MAX_AGE_YEARS else None
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    """A list of names, or names between semicolons; sorted, each once."""
+    items = value.split(";") if isinstance(value, str) else value
+    if not isinstance(items, list):
+        return None
+    names = {_text(item) if isinstance(item, str) else None for item in items if not _says_nothing(item)}
+    return tuple(sorted(name for name in names if name)) or None if None not in names else None
 
 
 def _text(value: object) -> str | None:

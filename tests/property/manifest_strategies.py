@@ -31,6 +31,7 @@ _BY_TYPE = {
     "bool | None": st.none() | st.booleans(),
     "LabelStatus": statuses,
     "tuple[str, ...]": st.lists(words, min_size=1, max_size=3).map(tuple),
+    "tuple[str, ...] | None": st.none() | st.lists(words, max_size=3).map(tuple),
     "tuple[float, ...]": _numbers(8),
     "tuple[float, ...] | None": st.none()
     | st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=8).map(tuple),

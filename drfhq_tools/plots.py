@@ -97,7 +97,8 @@ def _groups(figure: Figure, title: str, agreement: Agreement) -> None:
     axes.set_xlim(0, 1.02)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.set_title(title)
+    axes.margins(y=0.02)
+    figure.suptitle(title)
     axes.set_xlabel("accuracy; people in brackets")
 
 

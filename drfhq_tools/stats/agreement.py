@@ -20,6 +20,8 @@ from typing import Final
 
 import numpy as np
 
+from drfhq_tools.stats.classes import UNKNOWN
+
 ABSTAINED: Final = "abstained"
 FEWEST_PEOPLE: Final = 5
 """A group of fewer people is no worst group: its accuracy says too little."""
@@ -176,11 +178,14 @@ def wilson(proportion: float, trials: float) -> Interval:
 
 
 def worst_gap(groups: Mapping[str, GroupAccuracy]) -> Gap | None:
-    """The groups of lowest and highest accuracy; None with fewer than two of :data:`FEWEST_PEOPLE` people or more."""
+    """The groups of lowest and highest accuracy; None with fewer than two of :data:`FEWEST_PEOPLE` people or more.
+
+    Those of whom the class is unknown are no group.
+    """
     figures = {
         name: group.accuracy
         for name, group in groups.items()
-        if group.people >= FEWEST_PEOPLE and group.accuracy is not None
+        if group.people >= FEWEST_PEOPLE and group.accuracy is not None and UNKNOWN not in name.split(", ")
     }
     if len(figures) < 2:
         return None

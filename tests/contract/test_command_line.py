@@ -20,6 +20,7 @@ DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/balance.md",
     "docs/crawl.md",
     "docs/duplicates.md",
     "docs/models.md",

@@ -64,7 +64,8 @@ def test_the_worst_group_is_one_of_enough_people() -> None:
     def group(people: int, share: float) -> GroupAccuracy:
         return GroupAccuracy(faces=people, abstained=0, people=people, accuracy=share, interval=wilson(share, people))
 
-    gap = worst_gap({"few": group(4, 0.0), "bad": group(5, 0.4), "good": group(9, 0.9)})
+    others = {"few": group(4, 0.0), "unknown": group(9, 0.1), "male, unknown": group(9, 1.0)}
+    gap = worst_gap(others | {"bad": group(5, 0.4), "good": group(9, 0.9)})
     assert gap is not None
     assert (gap.worst, gap.best, gap.difference) == ("bad", "good", pytest.approx(0.5))
     assert worst_gap({"few": group(4, 0.0), "good": group(9, 0.9)}) is None

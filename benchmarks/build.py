@@ -40,7 +40,7 @@ from drfhq_tools.align import align  # noqa: E402
 from drfhq_tools.config import BuildConfig  # noqa: E402
 from drfhq_tools.detect import make_detector  # noqa: E402
 from drfhq_tools.detect.dlib_files import hog, shape_predictor  # noqa: E402
-from drfhq_tools.faces import Task, look_at  # noqa: E402
+from drfhq_tools.faces import Models, Task, look_at  # noqa: E402
 from drfhq_tools.imageio import encode_png, read_picture  # noqa: E402
 from drfhq_tools.ledger import Ledger, Looked  # noqa: E402
 from drfhq_tools.sources.folder import FolderSource  # noqa: E402
@@ -137,7 +137,7 @@ def measure(raw: Path, staging: Path, yunet: Path | None) -> tuple[list[Measured
         line = Measured(found.source.path, found.file.suffix == ".jpg", padded, theirs, ours, limit)
         if yunet is not None:
             config = BuildConfig(size=SIZE, detector="yunet")
-            other = Task(found=found, work=staging, config=config, detector_model=yunet)
+            other = Task(found=found, work=staging, config=config, models=Models(detector=yunet))
             line.yunet, _ = cpu(lambda other=other: look_at(other))
         measured.append(line)
     return measured, missed

@@ -44,7 +44,7 @@ def blow_up(data: Path, out: Path, count: int) -> None:
                 yaw_deg=float(random.normal(0, 25)),
                 rules_digest=config.rules_digest,
             )
-            crop = staging / "faces" / name
+            crop = staging / name
             crop.write_bytes((data / original.image_path).read_bytes())
             faces.append(face)
             crops[face.face_id] = crop

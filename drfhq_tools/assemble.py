@@ -97,7 +97,7 @@ def read_build(data: Path) -> Built:
 
 @contextmanager
 def staging_in(out: Path) -> Iterator[Path]:
-    """A fresh staging folder in ``out``, with ``faces`` in it for crops; thrown away if the block fails.
+    """A fresh staging folder in ``out``; thrown away if the block fails.
 
     Raises:
         DrfhqError: the disk is full, or ``out`` cannot be written to.
@@ -105,7 +105,7 @@ def staging_in(out: Path) -> Iterator[Path]:
     staging = out / STAGING_NAME
     with disk_trouble_told(out):
         _discard(staging)
-        (staging / "faces").mkdir(parents=True)
+        staging.mkdir(parents=True)
         try:
             yield staging
         except BaseException:
@@ -245,5 +245,5 @@ def _summary(merged: Gathered) -> BuildSummary:
         splits={split: sum(face.split == split for face in merged.faces) for split in ("train", "val", "test")},
         rejects=dict(sorted(Counter(reject.reason.value for reject in merged.rejects).items())),
         failed_inputs=sum(reject.reason.failed_input for reject in merged.rejects),
-        unmapped_words=sum(label.value is None for label in labels),
+        unmapped_words=sum(label.value is None and label.declared is not None for label in labels),
     )

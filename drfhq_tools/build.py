@@ -26,11 +26,13 @@ from drfhq_tools.assemble import (
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.detect import weights_for
 from drfhq_tools.errors import ManifestError, UsageError
-from drfhq_tools.faces import Hands
+from drfhq_tools.faces import Hands, Models, with_labelers
 from drfhq_tools.gather import Gathering, Memory
 from drfhq_tools.ledger import WORK_NAME, Looked, differing, entry_digest, looked_of, open_ledger
 from drfhq_tools.lock import LOCK_NAME, locked
-from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_rejects
+from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_labels, read_rejects
+from drfhq_tools.reviews import FILE_NAME as REVIEWS_NAME
+from drfhq_tools.reviews import read_reviews
 from drfhq_tools.shards import (
     SHARDS_NAME,
     Shard,
@@ -46,7 +48,7 @@ from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES_NAME
 from drfhq_tools.tombstones import gather_tombstones
 from drfhq_tools.withheld import withhold
 
-_OURS: Final = frozenset({LOCK_NAME, STAGING_NAME, WORK_NAME, SHARDS_NAME, TOMBSTONES_NAME})
+_OURS: Final = frozenset({LOCK_NAME, STAGING_NAME, WORK_NAME, SHARDS_NAME, TOMBSTONES_NAME, REVIEWS_NAME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +68,13 @@ def build(
     config: BuildConfig,
     *,
     hands: Hands,
-    detector_model: Path | None = None,
+    models: Models | None = None,
     tombstones: Sequence[Path] = (),
 ) -> BuildSummary:
     """Build the data set of the pictures under ``raw`` in ``out``. An earlier one there with crops alike is brought up
-    to date, and stays whole until the new one is. ``detector_model`` is the detector's model file, for one that brings
-    none and whose own is not to be taken from the models folder. Pictures named in the files ``tombstones``, or in
-    those of either folder, stay out.
+    to date, and stays whole until the new one is. ``models`` are model files that are not to be taken from the models
+    folder. Pictures named in the files ``tombstones``, or in those of either folder, stay out. What people decided of
+    faces, in ``out``, is applied.
 
     Raises:
         UsageError: ``raw`` is no folder, the two lie in each other, ``out`` holds something else or crops of other
@@ -80,7 +82,7 @@ def build(
         DrfhqError: weights are missing, the disk is full, or another build is at work in ``out``; finished pictures
             are kept.
     """
-    config, detector_model = _prepare(raw, out, config, hands, detector_model)
+    config, models = _prepare(raw, out, config, models or Models())
     with locked(out):
         finish_interrupted(out)
         earlier = _earlier(out, config)
@@ -90,7 +92,7 @@ def build(
         with disk_trouble_told(out):
             ledger = open_ledger(out / WORK_NAME, config)
         memory = Memory(ledger=ledger, earlier=earlier.looked, earlier_crops=earlier.crops)
-        gathering = Gathering(scan=scan, memory=memory, config=config, model=detector_model)
+        gathering = Gathering(scan=scan, memory=memory, config=config, models=models, reviews=read_reviews(out))
         gathered = gathering.gather(hands, earlier.splits)
         with staging_in(out) as staging:
             summary = stage(staging, gathered, config)
@@ -106,7 +108,7 @@ def build_shard(
     shard: Shard,
     *,
     hands: Hands,
-    detector_model: Path | None = None,
+    models: Models | None = None,
     tombstones: Sequence[Path] = (),
 ) -> ShardSummary:
     """Look at one share of the pictures under ``raw``, for :func:`merge_shards` to make a data set of all shares.
@@ -115,7 +117,7 @@ def build_shard(
         UsageError: as :func:`build` does.
         DrfhqError: as :func:`build` does.
     """
-    config, detector_model = _prepare(raw, out, config, hands, detector_model)
+    config, models = _prepare(raw, out, config, models or Models())
     folder = shard.folder(out)
     earlier = _earlier(out, config)
     with locked(folder), disk_trouble_told(out):
@@ -125,7 +127,8 @@ def build_shard(
         listing = scan.listing
         scan = withhold(scan, gather_tombstones([raw, out], tombstones), keep_mature=config.keep_mature)
         memory = Memory(ledger=ledger, earlier=earlier.looked, earlier_crops=earlier.crops)
-        gathering = Gathering(scan=scan, memory=memory, config=config, model=detector_model)
+        # Verdicts may be taken back before the merge, which cuts nothing: they are applied there alone.
+        gathering = Gathering(scan=scan, memory=memory, config=config, models=models)
         return finish_shard(shard, out, gathering, listing, hands)
 
 
@@ -149,7 +152,7 @@ def merge_shards(data: Path) -> BuildSummary | None:
             shares = read_shards(data)
             config = shares.config
             scan = withhold(shares.scan, gather_tombstones([data]), keep_mature=config.keep_mature)
-            gathered = shares.gathered(scan, _earlier(data, config).splits)
+            gathered = shares.gathered(scan, _earlier(data, config).splits, read_reviews(data))
             with staging_in(data) as staging:
                 summary = stage(staging, gathered, config)
             commit(data)
@@ -157,14 +160,12 @@ def merge_shards(data: Path) -> BuildSummary | None:
     return summary
 
 
-def _prepare(
-    raw: Path, out: Path, config: BuildConfig, hands: Hands, model: Path | None
-) -> tuple[BuildConfig, Path | None]:
-    """What can be wrong without a look at a picture; the settings and the detector's file."""
-    if hands.workers < 1:
-        raise UsageError(f"workers is {hands.workers}, must be at least 1")
+def _prepare(raw: Path, out: Path, config: BuildConfig, given: Models) -> tuple[BuildConfig, Models]:
+    """What can be wrong without a look at a picture; the settings with the hashes of models, and their files."""
     _check_folders(raw, out)
-    return _settle_weights(config, model)
+    config, detector = _settle_weights(config, given.detector)
+    config, labelers = with_labelers(config, given.labelers)
+    return config, Models(detector=detector, labelers=labelers)
 
 
 def _scan(raw: Path, hands: Hands, shard: Shard | None = None) -> Scan:
@@ -220,7 +221,7 @@ def _earlier(out: Path, config: BuildConfig) -> _Earlier:
     same = built and built.tool_version == __version__ and entry_digest(built.config) == entry_digest(config)
     if same:
         try:
-            looked = looked_of(faces, read_rejects(out))
+            looked = looked_of(faces, read_rejects(out), read_labels(out))
         except ManifestError:
             looked = {}  # a damaged table is made anew
     dealt_alike = built is None or config.deals_like(built.config)

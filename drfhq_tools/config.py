@@ -27,6 +27,12 @@ _PIXEL_SETTINGS: Final = ("size", "detector", "detector_weights")
 DETECTOR_NAMES: Final = ("dlib", "dlib-cnn", "yunet", "precomputed")
 """What :mod:`drfhq_tools.detect` has; named here too, so that help needs no detector loaded."""
 
+LABELER_NAMES: Final = ("dlib-gender", "faceapi", "fairface")
+"""What :mod:`drfhq_tools.labels` has; named here for the same reason."""
+
+_LABEL_SETTINGS: Final = ("labelers", "labeler_weights", "predict_race", "min_label_probability")
+"""Those that decide nothing where no labeler is asked."""
+
 DUPLICATE_POLICIES: Final = ("keep-all", "keep-best")
 
 _PRESET: Final = "preset"
@@ -122,6 +128,20 @@ class BuildConfig:
     identity_distance: float = 0.0
     """Furthest apart two faces of one person lie by dlib's network, such as 0.42 for renders; 0 does not ask it."""
 
+    labelers: str = ""
+    """Networks that say how a face is perceived, by name and separated by commas: the first that is sure enough counts.
+    What is declared or reviewed goes before. None is asked by default."""
+
+    labeler_weights: str = ""
+    """sha256 of each labeler's weights, separated by commas in the order of ``labelers``; filled in by the build, and
+    those given here must match."""
+
+    predict_race: bool = False
+    """Whether labelers are asked for race too; else what they say of it is not even stored."""
+
+    min_label_probability: float = 0.66
+    """Least probability of a labeler's class, 0 to 1; below it the label is unknown, and its vector stays."""
+
     keep_mature: bool = False
     """Whether pictures rated mature are kept; their faces that may be a minor's never are."""
 
@@ -158,6 +178,7 @@ class BuildConfig:
             "max_megapixels": (0.001, 100_000),
             "near_radius": (0, 8),
             "identity_distance": (0, 2),
+            "min_label_probability": (0, 1),
             "val_fraction": (0, 1),
             "test_fraction": (0, 1),
         }
@@ -167,13 +188,32 @@ class BuildConfig:
                 raise UsageError(f"{name} is {value}, must be from {low:g} to {high:g}")
         if self.duplicates not in DUPLICATE_POLICIES:
             raise UsageError(f"duplicates is {self.duplicates!r}, must be {' or '.join(DUPLICATE_POLICIES)}")
+        self._check_labelers()
         if self.val_fraction + self.test_fraction >= 1:
             held_out = f"val_fraction {self.val_fraction:g} and test_fraction {self.test_fraction:g}"
             raise UsageError(f"{held_out} leave nothing to train on: their sum must be below 1")
 
+    def _check_labelers(self) -> None:
+        names, weights = _listed(self.labelers), _listed(self.labeler_weights)
+        for name in names:
+            if name not in LABELER_NAMES:
+                raise UsageError(f"there is no labeler {name!r}; known are {', '.join(LABELER_NAMES)}")
+        if len(set(names)) < len(names):
+            raise UsageError(f"labelers is {self.labelers!r}, must name each once")
+        if weights and len(weights) != len(names):
+            raise UsageError(f"labeler_weights has {len(weights)} hashes, must have one for each of labelers, or none")
+        if self.predict_race and not names:
+            raise UsageError("predict_race asks the labelers for race, but labelers names none")
+
     def deals_like(self, other: BuildConfig) -> bool:
         """Whether both deal faces to the splits alike, so that those of the one may be kept under the other."""
         return all(getattr(self, name) == getattr(other, name) for name in DEALING)
+
+    @property
+    def labeler_hashes(self) -> dict[str, str]:
+        """sha256 of the weights by labeler, in the order they count; empty texts where not known yet."""
+        names = _listed(self.labelers)
+        return dict(zip(names, _listed(self.labeler_weights) or [""] * len(names), strict=True))
 
     @property
     def max_pixels(self) -> int:
@@ -187,14 +227,19 @@ class BuildConfig:
 
     @property
     def rules_digest(self) -> str:
-        """Hash of what decides which faces stay, and in which split."""
+        """Hash of what decides which faces stay, in which split, and what is said of them."""
         return settings_digest(self._settings(pixels=False))
 
     def _settings(self, *, pixels: bool) -> dict[str, object]:
         """Those that decide pixels, or the others; 1 and 1.0 are one value, and an empty text is none."""
-        values = ((name, value) for name, value in asdict(self).items() if value != "")
+        idle = () if self.labelers else _LABEL_SETTINGS
+        values = ((name, value) for name, value in asdict(self).items() if value != "" and name not in idle)
         chosen = {name: value for name, value in values if (name in _PIXEL_SETTINGS) == pixels}
         return {name: value if isinstance(value, str) else float(value) for name, value in chosen.items()}
+
+
+def _listed(text: str) -> list[str]:
+    return text.split(",") if text else []
 
 
 def config_from(settings: Mapping[str, object]) -> BuildConfig:

@@ -6,16 +6,18 @@ face alone is cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from drfhq_tools.assemble import Gathered
 from drfhq_tools.barrier import merge
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.faces import Hands, Task, look_at_all
+from drfhq_tools.faces import Hands, Models, Task, look_at_all
+from drfhq_tools.labels.asked import unanswered
 from drfhq_tools.ledger import Ledger, Looked, shows_given, with_whole_crops
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, SourceImage
+from drfhq_tools.reviews import Review
 from drfhq_tools.rows import describe
 from drfhq_tools.sources.base import Scan
 
@@ -44,12 +46,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """The pictures of a build, what is known of them, and the settings; ``model`` is the detector's file, if any."""
+    """The pictures of a build, what is known of them, the settings, the networks' files, and what people decided of
+    faces, by face_id."""
 
     scan: Scan
     memory: Memory
     config: BuildConfig
-    model: Path | None = None
+    models: Models = field(default_factory=Models)
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
     def see(self, hands: Hands) -> dict[str, Looked | Reject]:
         """What is to be seen in each picture, by its hash; those not known are looked at."""
@@ -59,7 +63,7 @@ class Gathering:
             if looked is not None:
                 seen[one.source.sha256] = looked
         tasks = [
-            Task(found=one, work=self.memory.ledger.folder, config=self.config, detector_model=self.model)
+            Task(found=one, work=self.memory.ledger.folder, config=self.config, models=self.models)
             for one in self.scan.found
             if one.source.sha256 not in seen
         ]
@@ -70,7 +74,7 @@ class Gathering:
         seen = self.see(hands)
         while True:
             gathered = self.describe(seen, splits)
-            lacking = self.lacking(gathered.faces)
+            lacking = self.lacking(gathered)
             if lacking:
                 stay = {face.face_id for face in merge(gathered.faces, gathered.rejects, self.config, splits)[0]}
                 lacking = [face for face in lacking if face.face_id in stay]
@@ -88,7 +92,7 @@ class Gathering:
             if isinstance(looked, Reject):
                 rejects += looked.at_each(one.source.paths)
                 continue
-            described = describe(one.source, looked, self.config)
+            described = describe(one.source, looked, self.config, self.reviews)
             faces += described.faces
             rejects += described.rejects
             labels |= described.labels
@@ -101,29 +105,37 @@ class Gathering:
             earlier_splits=splits,
         )
 
-    def lacking(self, faces: Iterable[FaceRecord]) -> list[FaceRecord]:
-        """Those that have no crop yet, or no embedding where one is asked for."""
-        asked = self.config.identity_distance > 0
-        return [face for face in faces if not face.image_sha256 or (asked and face.identity_embedding is None)]
+    def lacking(self, gathered: Gathered) -> list[FaceRecord]:
+        """The faces that have no crop yet, or lack what networks are to say of it."""
+        embedded = self.config.identity_distance > 0
+        return [
+            face
+            for face in gathered.faces
+            if not face.image_sha256
+            or (embedded and face.identity_embedding is None)
+            or unanswered(gathered.labels[face.face_id], self.config)
+        ]
 
     def cut(
         self, faces: Sequence[FaceRecord], seen: Mapping[str, Looked | Reject], hands: Hands
     ) -> dict[str, Looked | Reject]:
-        """Cut these faces: their pictures' entries by hash."""
-        wanted: dict[str, set[int]] = {}
+        """Cut these faces, or ask networks of their crops where they have one: their pictures' entries by hash."""
+        wanted: dict[str, list[FaceRecord]] = {}
         for face in faces:
-            wanted.setdefault(face.source_sha256, set()).add(face.face_index)
+            wanted.setdefault(face.source_sha256, []).append(face)
         tasks = []
         for one in self.scan.found:
             known = seen[one.source.sha256]
-            indices = wanted.get(one.source.sha256)
-            if indices and isinstance(known, Looked):
+            here = wanted.get(one.source.sha256)
+            if here and isinstance(known, Looked):
                 task = Task(
                     found=one,
                     work=self.memory.ledger.folder,
                     config=self.config,
+                    models=self.models,
                     known=known,
-                    cut=frozenset(indices),
+                    cut=frozenset(face.face_index for face in here if not face.image_sha256),
+                    ask={face.face_index: self.memory.crop(face.face_id) for face in here if face.image_sha256},
                 )
                 tasks.append(task)
         return look_at_all(tasks, hands)

@@ -32,6 +32,11 @@ def is_sha256(text: str) -> bool:
     return len(text) == 64 and _HEX.issuperset(text)
 
 
+def is_face_id(text: str) -> bool:
+    """Whether ``text`` is one of :func:`face_id`: 32 hexadecimal digits in small letters."""
+    return len(text) == 32 and _HEX.issuperset(text)
+
+
 def sha256_bytes(data: bytes) -> str:
     """Hex sha256 of ``data``."""
     return hashlib.sha256(data).hexdigest()

@@ -23,7 +23,8 @@ from drfhq_tools.atomic import write_file
 from drfhq_tools.config import BuildConfig, config_from
 from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.hashing import face_id, settings_digest, sha256_file
-from drfhq_tools.records import FaceMeasures, FaceRecord, FoundFace, GivenFace, Reject, RejectReason
+from drfhq_tools.labels.settle import is_prediction
+from drfhq_tools.records import FaceMeasures, FaceRecord, FoundFace, GivenFace, LabelScores, Reject, RejectReason
 
 WORK_NAME: Final = ".drfhq-work"
 _MARK: Final = "settings.json"
@@ -31,14 +32,15 @@ _MARK: Final = "settings.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One face. ``image_sha256`` is its crop's file, None where none was written; ``embedding`` is None where no
-    network was asked."""
+    """One face. ``image_sha256`` is its crop's file, None where none was written; ``embedding`` and ``predictions`` are
+    what networks made of the crop, as far as any were asked."""
 
     face_index: int
     found: FoundFace
     measures: FaceMeasures
     image_sha256: str | None = None
     embedding: tuple[float, ...] | None = None
+    predictions: tuple[LabelScores, ...] = ()
 
     @property
     def face_id(self) -> str:
@@ -138,7 +140,9 @@ def differing(one: BuildConfig, other: BuildConfig) -> str:
     return ", ".join(f"{name} {theirs[name]}, not {ours[name]}" for name in names) or "made by another version"
 
 
-def looked_of(faces: Iterable[FaceRecord], rejects: Iterable[Reject]) -> dict[str, Looked]:
+def looked_of(
+    faces: Iterable[FaceRecord], rejects: Iterable[Reject], labels: Mapping[str, Iterable[LabelScores]]
+) -> dict[str, Looked]:
     """What a finished data set says of pictures, by their hash; those it knows but a part of are left out."""
     seen: dict[str, dict[int, Seen]] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -150,6 +154,7 @@ def looked_of(faces: Iterable[FaceRecord], rejects: Iterable[Reject]) -> dict[st
             measures=face.measures,
             image_sha256=face.image_sha256,
             embedding=face.identity_embedding,
+            predictions=tuple(label for label in labels.get(face.face_id, ()) if is_prediction(label)),
         )
     for row in rejects:
         if row.found is not None and row.measures is not None and row.face_index is not None:
@@ -196,13 +201,18 @@ def _is_whole(crop: Path, sha256: str) -> bool:
 
 
 def _uncut(face: Seen) -> Seen:
-    return replace(face, image_sha256=None, embedding=None)
+    return replace(face, image_sha256=None, embedding=None, predictions=())
 
 
 def _looked(row: dict[str, Any]) -> Looked:
     """Inverse of ``asdict``."""
     faces = (
-        _tuples(face) | {"found": FoundFace(**_tuples(face["found"])), "measures": FaceMeasures(**face["measures"])}
+        _tuples(face)
+        | {
+            "found": FoundFace(**_tuples(face["found"])),
+            "measures": FaceMeasures(**face["measures"]),
+            "predictions": tuple(LabelScores(**_tuples(label)) for label in face.get("predictions", ())),
+        }
         for face in row["faces"]
     )
     return Looked(**row | {"faces": tuple(Seen(**face) for face in faces)})

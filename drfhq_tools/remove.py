@@ -34,6 +34,7 @@ from drfhq_tools.ledger import WORK_NAME, Ledger
 from drfhq_tools.lock import locked
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
 from drfhq_tools.records import FaceRecord, Reject, RejectReason
+from drfhq_tools.reviews import forget_reviews
 from drfhq_tools.shards import forget_in_shards
 from drfhq_tools.tombstones import FILE_NAME, Tombstone, append_tombstones, author_key
 
@@ -107,6 +108,12 @@ class _Plan:
         return tuple(sorted(self.named))
 
     @property
+    def face_ids(self) -> set[str]:
+        """The faces that go, rejected ones included."""
+        candidates = (row.candidate for row in self.gone_rejects)
+        return {one.face_id for one in (*self.gone, *candidates) if one}
+
+    @property
     def words(self) -> set[str]:
         """The words of the request that name some of them."""
         return set[str]().union(*self.named.values())
@@ -169,6 +176,7 @@ def remove(
         if dry_run:
             return removal
         if removal.sources:
+            forget_reviews(data, plan.face_ids)
             append_tombstones(data / FILE_NAME, _tombstones(plan, request, reason, removed_at))
             _cut(data, plan, built.pictures - len(removal.sources), built.config)
         for sha256 in request.sha256.union(plan.sources):

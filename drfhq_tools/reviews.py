@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from filelock import FileLock
 
 from drfhq_tools.atomic import write_file
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools.hashing import is_face_id
 from drfhq_tools.labels.base import VOCABULARY
 
 FILE_NAME: Final = "reviews.jsonl"
@@ -43,7 +43,7 @@ class Review:
 
     def __post_init__(self) -> None:
         """Raises UsageError for what no review can say."""
-        if not (isinstance(self.face_id, str) and re.fullmatch("[0-9a-f]{32}", self.face_id)):
+        if not (isinstance(self.face_id, str) and is_face_id(self.face_id)):
             raise UsageError(f"{self.face_id!r} is no face_id: 32 hexadecimal digits in small letters")
         if self.verdict is not None and self.verdict not in VERDICTS:
             raise UsageError(f"verdict is {self.verdict!r}, must be {' or '.join(VERDICTS)}")

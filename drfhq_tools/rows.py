@@ -9,11 +9,14 @@ from typing import Any, Final
 from drfhq_tools import __version__
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.filters import judge, reject_for
+from drfhq_tools.labels.asked import answers
+from drfhq_tools.labels.declared import NAME as DECLARED
 from drfhq_tools.labels.declared import declared_labels
+from drfhq_tools.labels.settle import columns, is_prediction, may_be_minor, settle
 from drfhq_tools.ledger import Looked, Seen
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
-from drfhq_tools.ratings import is_minor
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason, SourceImage
+from drfhq_tools.reviews import Review
 from drfhq_tools.withheld import mature_minor
 
 _OF_THE_PERSON: Final = ("subject_id", "figure_generation", "character", "age_years", "race_vocabulary")
@@ -30,41 +33,74 @@ class Described:
     rejects: tuple[Reject, ...] = ()
 
 
-def describe(source: SourceImage, looked: Looked, config: BuildConfig) -> Described:
-    """The rows of one picture; what is rejected of identical files is said of each."""
+def describe(source: SourceImage, looked: Looked, config: BuildConfig, reviews: Mapping[str, Review]) -> Described:
+    """The rows of one picture; what is rejected of identical files is said of each. ``reviews`` are by face_id."""
     if not looked.faces:
         message = "no face is given beside it" if config.detector == "precomputed" else "no face found"
         return Described(rejects=Reject.of_picture(source, RejectReason.NO_FACE, message).at_each(source.paths))
     faces: list[FaceRecord] = []
     rejects: list[Reject] = []
-    labels = declared_labels(source.declared) if looked.faces[0].found.num_faces == 1 else ()
+    labels: dict[str, tuple[LabelScores, ...]] = {}
+    declared = declared_labels(source.declared) if looked.faces[0].found.num_faces == 1 else ()
     for seen in looked.faces:
-        face = _record(source, looked, seen, labels, config)
-        reject = reject_for(judge(seen.measures, config), source.path, seen.face_index, seen.measures)
-        reject = reject or mature_minor(source, seen.face_index, face.minor)
+        review = reviews.get(seen.face_id)
+        face, said = relabelled(_record(source, looked, seen, config), (*declared, *seen.predictions), config, review)
+        reject = rejected(face, config, review)
         if reject is None:
             faces.append(face)
+            labels[face.face_id] = said
         else:
             rejects += replace(reject, found=seen.found, measures=seen.measures).at_each(source.paths)
-    return Described(
-        faces=tuple(faces),
-        labels={face.face_id: labels for face in faces},
-        rejects=tuple(rejects),
+    return Described(faces=tuple(faces), labels=labels, rejects=tuple(rejects))
+
+
+def relabelled(
+    face: FaceRecord, said: Iterable[LabelScores], config: BuildConfig, review: Review | None
+) -> tuple[FaceRecord, tuple[LabelScores, ...]]:
+    """The row with what counts of all that is declared, predicted and reviewed of it, and the rows of labels.parquet;
+    what ``said`` holds of earlier reviews is passed over."""
+    known = list(said)
+    labels = settle(
+        reviewed=review.labels if review else {},
+        declared=[label for label in known if label.labeler == DECLARED],
+        predicted=answers([label for label in known if is_prediction(label)], config),
+        min_probability=config.min_label_probability,
+    )
+    settled: dict[str, Any] = columns(labels)
+    return replace(face, **settled, minor=may_be_minor(face.age_years, labels)), labels
+
+
+def rejected(face: FaceRecord, config: BuildConfig, review: Review | None) -> Reject | None:
+    """Why a face is left out, at the first of its paths, None where it stays: first what a person decided, then the
+    rules, then what may not be shown."""
+    return (
+        rejected_by(review, face.source_path, face.face_index)
+        or reject_for(judge(face.measures, config), face.source_path, face.face_index, face.measures)
+        or mature_minor(face.source_path, face.face_index, face.content_rating, face.minor)
     )
 
 
-def _record(
-    source: SourceImage, looked: Looked, seen: Seen, labels: Iterable[LabelScores], config: BuildConfig
-) -> FaceRecord:
+def rejected_by(review: Review | None, path: str, face_index: int) -> Reject | None:
+    """The reject of a face that a person decided to leave out; None of any other."""
+    if review is None or review.verdict != "reject":
+        return None
+    return Reject(
+        source_path=path,
+        face_index=face_index,
+        reason=RejectReason.REVIEWED,
+        message=f"rejected by {review.reviewer} at {review.reviewed_at}",
+    )
+
+
+def _record(source: SourceImage, looked: Looked, seen: Seen, config: BuildConfig) -> FaceRecord:
+    """The row without labels."""
     values: dict[str, Any] = {
         **_origin(source, seen.found.num_faces),
         **asdict(seen.found),
         **asdict(seen.measures),
-        **_attributes(labels),
     }
     return FaceRecord(
         **values,
-        minor=is_minor(values.get("age_years"), values.get("age_group")),
         face_id=seen.face_id,
         image_path="",
         image_sha256=seen.image_sha256 or "",
@@ -94,17 +130,3 @@ def _origin(source: SourceImage, num_faces: int) -> dict[str, object]:
         **asdict(source.provenance),
         **person,
     }
-
-
-def _attributes(labels: Iterable[LabelScores]) -> dict[str, object]:
-    """The five columns of each labelled attribute."""
-    columns: dict[str, object] = {}
-    for label in labels:
-        columns |= {
-            label.attribute: label.value,
-            f"{label.attribute}_status": label.status,
-            f"{label.attribute}_probability": max(label.probabilities, default=None),
-            f"{label.attribute}_labeler": label.labeler,
-            f"{label.attribute}_declared": label.declared,
-        }
-    return columns

@@ -27,6 +27,7 @@ from drfhq_tools.ledger import Ledger, Looked, differing
 from drfhq_tools.lock import locked
 from drfhq_tools.records import Declared, GivenFace, Provenance, Reject, SourceImage
 from drfhq_tools.records.columns import picked
+from drfhq_tools.reviews import Review
 from drfhq_tools.sources.base import Found, Scan
 
 SHARDS_NAME: Final = "shards"
@@ -93,10 +94,11 @@ class Shares:
     seen: Mapping[str, Looked | Reject]
     crops: Mapping[str, Path]
 
-    def gathered(self, scan: Scan, splits: Mapping[str, str]) -> Gathered:
+    def gathered(self, scan: Scan, splits: Mapping[str, str], reviews: Mapping[str, Review]) -> Gathered:
         """All rows of the pictures of ``scan``."""
         memory = Memory(ledger=Ledger(Path()), earlier_crops=self.crops)
-        return Gathering(scan=scan, memory=memory, config=self.config).describe(self.seen, splits)
+        gathering = Gathering(scan=scan, memory=memory, config=self.config, reviews=reviews)
+        return gathering.describe(self.seen, splits)
 
 
 def finish_shard(shard: Shard, data: Path, gathering: Gathering, listing: str, hands: Hands) -> ShardSummary:
@@ -107,7 +109,7 @@ def finish_shard(shard: Shard, data: Path, gathering: Gathering, listing: str, h
     """
     folder = shard.folder(data)
     seen = gathering.see(hands)
-    while lacking := gathering.lacking((gathered := gathering.describe(seen, {})).faces):
+    while lacking := gathering.lacking(gathered := gathering.describe(seen, {})):
         seen |= gathering.cut(lacking, seen, hands)
     _settle(gathering.memory, seen.values())
     pictures = (
@@ -203,12 +205,14 @@ def forget_in_shards(data: Path, sources: Iterable[str]) -> None:
 def _settle(memory: Memory, seen: Iterable[Looked | Reject]) -> None:
     """Bring what is known from an earlier data set into the share, which then stands alone."""
     for looked in seen:
-        if isinstance(looked, Looked) and memory.ledger.read(looked.sha256) != looked:
-            for face in looked.faces:
-                crop, ours = memory.crop(face.face_id), memory.ledger.crop(face.face_id)
-                if face.image_sha256 and crop != ours:
-                    ours.parent.mkdir(parents=True, exist_ok=True)
-                    link_or_copy(crop, ours)
+        if not isinstance(looked, Looked):
+            continue
+        for face in looked.faces:
+            crop, ours = memory.crop(face.face_id), memory.ledger.crop(face.face_id)
+            if face.image_sha256 and crop != ours:
+                ours.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(crop, ours)
+        if memory.ledger.read(looked.sha256) != looked:
             memory.ledger.write(looked)
 
 

@@ -1,7 +1,7 @@
 """What a build leaves unopened of the pictures it found: those taken out for good, and those rated mature.
 
 All of it is known from a picture's hash and from what lies beside it, so none of these is decoded. The one thing that
-is not, an age that a network guessed, is asked of each face by :func:`mature_minor`.
+is not, an age that a network guessed or a reviewer named, is asked of each face by :func:`mature_minor`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from drfhq_tools.labels.declared import age_group_class
+from drfhq_tools.labels.vocabularies import age_group_class
 from drfhq_tools.ratings import is_mature, is_minor
 from drfhq_tools.records import Reject, RejectReason, SourceImage
 from drfhq_tools.sources.base import Found, Scan
@@ -32,11 +32,12 @@ def withhold(scan: Scan, tombstones: Tombstones, *, keep_mature: bool) -> Scan:
     return Scan(found=tuple(found), rejects=tuple(rejects))
 
 
-def mature_minor(source: SourceImage, face_index: int, minor: bool | None) -> Reject | None:
+def mature_minor(path: str, face_index: int, rating: str | None, minor: bool | None) -> Reject | None:
     """The reject of a face that may be a minor's in a picture that is rated mature; None of any other."""
-    if not (minor and is_mature(source.provenance.content_rating)):
+    if not (minor and is_mature(rating)):
         return None
-    return _left_out(source, "the picture is rated {!r} and the face may be a minor's", face_index)
+    message = f"the picture is rated {rating!r} and the face may be a minor's"
+    return Reject(source_path=path, reason=RejectReason.MATURE, message=message, face_index=face_index)
 
 
 def _removed(source: SourceImage, tombstones: Tombstones) -> Reject | None:
@@ -57,13 +58,5 @@ def _mature(source: SourceImage, keep_mature: bool) -> Reject | None:
     return None if keep_mature else replace(_left_out(source, "the picture is rated {!r}"), rule=KEEP_MATURE_RULE)
 
 
-def _left_out(source: SourceImage, message: str, face_index: int | None = None) -> Reject:
-    words = message.format(source.provenance.content_rating)
-    sha256 = source.sha256 if face_index is None else None
-    return Reject(
-        source_path=source.path,
-        reason=RejectReason.MATURE,
-        message=words,
-        face_index=face_index,
-        source_sha256=sha256,
-    )
+def _left_out(source: SourceImage, message: str) -> Reject:
+    return Reject.of_picture(source, RejectReason.MATURE, message.format(source.provenance.content_rating))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drfhq_tools.cli.options import rule_options
+from drfhq_tools.cli.options import files_by_name, labeler_model_option, rule_options
 from drfhq_tools.cli.progress import progress_bars
-from drfhq_tools.config import DETECTOR_NAMES, BuildConfig, config_from, parse_settings, read_toml
+from drfhq_tools.config import DETECTOR_NAMES, LABELER_NAMES, BuildConfig, config_from, parse_settings, read_toml
 from drfhq_tools.errors import DrfhqError
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ _ENGINES = ("processes", "ray")
     "--test-fraction", type=float, help=f"Share of people held out as test.  [default: {_DEFAULT.test_fraction:g}]"
 )
 @click.option("--split-seed", type=int, help=f"Another number deals the splits anew.  [default: {_DEFAULT.split_seed}]")
+@click.option(
+    "--labeler",
+    "labelers",
+    type=click.Choice(LABELER_NAMES),
+    multiple=True,
+    help="Ask this network how faces are perceived, where nobody declared it; of several the first that is sure counts."
+    " Repeatable.",
+)
+@labeler_model_option
+@click.option("--predict-race", is_flag=True, default=None, help="Ask the labelers for race too.")
 @rule_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of these settings.")
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
@@ -75,12 +85,14 @@ def build_command(
     preset: str | None,
     assignments: tuple[str, ...],
     detector_model: Path | None,
+    labelers: tuple[str, ...],
+    labeler_models: tuple[str, ...],
     config_file: Path | None,
     workers: int | None,
     engine: str,
     shard: str | None,
     tombstones: tuple[Path, ...],
-    **settings: float | str | None,
+    **settings: float | str | bool | None,
 ) -> None:
     """Find, align and label every face under RAW and write them to OUT with a manifest.
 
@@ -91,21 +103,20 @@ def build_command(
     changed are looked at, and other rules apply to all.
     """
     from drfhq_tools.build import build, build_shard
-    from drfhq_tools.faces import Hands
+    from drfhq_tools.faces import Hands, Models
     from drfhq_tools.shards import Shard
 
-    named = {"preset": preset, **settings}
+    named = {"preset": preset, "labelers": ",".join(labelers) or None, **settings}
     given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)
     config = config_from((read_toml(config_file) if config_file else {}) | given)
+    models = Models(detector=detector_model, labelers=files_by_name(labeler_models))
     with _interruptible(out), progress_bars() as progress:
         hands = Hands(workers=_processes(workers), progress=progress, engine=_engine(engine))
         if shard is None:
-            summary = build(raw, out, config, hands=hands, detector_model=detector_model, tombstones=tombstones)
+            summary = build(raw, out, config, hands=hands, models=models, tombstones=tombstones)
         else:
             share = Shard.parse(shard)
-            part = build_shard(
-                raw, out, config, share, hands=hands, detector_model=detector_model, tombstones=tombstones
-            )
+            part = build_shard(raw, out, config, share, hands=hands, models=models, tombstones=tombstones)
     if shard is None:
         print_summary(summary, out)
         failed = summary.failed_inputs

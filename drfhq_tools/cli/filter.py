@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drfhq_tools.cli.options import rule_options
+from drfhq_tools.cli.options import files_by_name, labeler_model_option, rule_options
 from drfhq_tools.cli.progress import progress_bars
 from drfhq_tools.config import parse_settings, read_toml
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @rule_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file of settings.")
 @click.option("--raw", type=click.Path(path_type=Path), help="Folder DATA was built from; needed to gain faces.")
+@labeler_model_option
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
 @click.option("--dry-run", is_flag=True, help="Say what would be dropped and gained, and change nothing.")
 def filter_command(
@@ -29,13 +30,15 @@ def filter_command(
     assignments: tuple[str, ...],
     config_file: Path | None,
     raw: Path | None,
+    labeler_models: tuple[str, ...],
     workers: int | None,
     dry_run: bool,
 ) -> None:
     """Re-cut the built data set DATA under other rules, as if it were built anew with them.
 
-    Settings that are not named stay as DATA was built with. Only rules and splits can change. Tightening takes no
-    pictures; loosening cuts the faces gained, and them alone, from the pictures in RAW.
+    Settings that are not named stay as DATA was built with. Only rules, splits and how sure a labeler must be can
+    change. Tightening takes no pictures; loosening cuts the faces gained, and them alone, from the pictures in RAW.
+    What was decided in a review since is applied; a verdict that was taken back needs `drfhq build`.
     """
     from drfhq_tools.faces import Hands
     from drfhq_tools.refilter import refilter
@@ -47,6 +50,7 @@ def filter_command(
             data,
             changes | parse_settings(assignments),
             raw=raw,
+            labeler_files=files_by_name(labeler_models),
             hands=Hands(workers=processes, progress=progress),
             dry_run=dry_run,
         )

@@ -1,45 +1,16 @@
-"""Labels as sidecars declare them, brought to the shared vocabulary only where a word has one counterpart.
+"""Labels as sidecars declare them, brought to the shared vocabulary by :mod:`drfhq_tools.labels.vocabularies`.
 
 A declaration is made of a picture. With several faces in it, it cannot be ascribed to one of them, so none gets it.
-Of VALID's words (Do et al. 2023) AIAN, NHPI and Asian have no single counterpart in FairFace: the word is kept as
-declared and the class stays unknown. So is a race word whose vocabulary is not named.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Final
 
-from drfhq_tools.labels.base import AGE_GROUPS, RACES
-from drfhq_tools.records import MAX_AGE_YEARS, Declared, LabelScores, Pixels, SourceImage
+from drfhq_tools.labels.vocabularies import age_group_class, age_group_of, gender_class, race_class
+from drfhq_tools.records import Declared, LabelScores
 
 NAME: Final = "declared"
-
-
-def _key(word: str) -> str:
-    return " ".join(word.replace("_", " ").split()).casefold()
-
-
-_GENDERS: Final = {
-    word: name for name, words in {"female": "female f woman", "male": "male m man"}.items() for word in words.split()
-}
-_AGE_GROUPS: Final = {**{_key(name): name for name in AGE_GROUPS}, "more than 70": "70+", "70-120": "70+"}
-_RACES: Final[Mapping[str, Mapping[str, str]]] = {
-    "fairface": {_key(name): name for name in RACES},
-    "valid": {"black": "Black", "white": "White", "mena": "Middle Eastern", "hispanic": "Latino_Hispanic"},
-}
-_AGE_STARTS: Final = tuple(int(name.split("-")[0].rstrip("+")) for name in AGE_GROUPS)
-
-
-class DeclaredLabeler:
-    """The :class:`~drfhq_tools.labels.base.Labeler` of what sidecars declare."""
-
-    name = NAME
-
-    def label(self, source: SourceImage, num_faces: int, crop: Pixels) -> tuple[LabelScores, ...]:  # noqa: ARG002
-        """See :class:`~drfhq_tools.labels.base.Labeler`."""
-        return declared_labels(source.declared) if num_faces == 1 else ()
 
 
 def declared_labels(declared: Declared) -> tuple[LabelScores, ...]:
@@ -63,27 +34,3 @@ def declared_labels(declared: Declared) -> tuple[LabelScores, ...]:
         for attribute, word, value in said
         if word or value
     )
-
-
-def gender_class(word: str | None) -> str | None:
-    """female, male, or None for another word."""
-    return _GENDERS.get(_key(word)) if word else None
-
-
-def age_group_class(word: str | None) -> str | None:
-    """FairFace's age group of this name, or None for another word."""
-    return _AGE_GROUPS.get(_key(word)) if word else None
-
-
-def age_group_of(years: float) -> str | None:
-    """FairFace's age group of an age in full years; None for an impossible age."""
-    if not (math.isfinite(years) and 0 <= years <= MAX_AGE_YEARS):
-        return None
-    return AGE_GROUPS[sum(start <= int(years) for start in _AGE_STARTS) - 1]
-
-
-def race_class(word: str | None, vocabulary: str | None) -> str | None:
-    """FairFace's class of a word of ``vocabulary`` where exactly one corresponds, else None."""
-    if not word or not vocabulary:
-        return None
-    return _RACES.get(_key(vocabulary), {}).get(_key(word))

@@ -31,8 +31,13 @@ def _attribute(name: str, classes: str) -> tuple[Column, ...]:
     return (
         Column(name, _TEXT, True, f"{classes}; null where unknown"),
         Column(f"{name}_status", _TEXT, False, "declared, predicted, reviewed or unknown"),
-        Column(f"{name}_probability", _FLOAT, True, "the labeler's probability of the class; null for a declaration"),
-        Column(f"{name}_labeler", _TEXT, True, "what named the class; `declared` for a sidecar"),
+        Column(
+            f"{name}_probability",
+            _FLOAT,
+            True,
+            "a network's probability of its likeliest class, named or, below the least asked for, not; else null",
+        ),
+        Column(f"{name}_labeler", _TEXT, True, "what counted: `review`, `declared` or a network's name"),
         Column(f"{name}_declared", _TEXT, True, "the word as declared, kept even where it maps to no class"),
     )
 
@@ -109,7 +114,12 @@ MANIFEST_COLUMNS: Final = (
     ),
     Column("race_vocabulary", _TEXT, True, "the vocabulary race_declared is a word of, as declared: FairFace, VALID …"),
     Column("age_years", _FLOAT, True, "age as declared"),
-    Column("minor", _BOOL, True, "whether the face may be of someone under 18, by age_years, else by age_group"),
+    Column(
+        "minor",
+        _BOOL,
+        True,
+        "whether the face may be of someone under 18: where a declared, reviewed or predicted age says so",
+    ),
     Column("duplicate_group", _TEXT, False, "smallest face_id among copies of one picture, left out or not"),
     Column("identity_group", _TEXT, True, "smallest face_id among faces a network takes for one person; a guess"),
     Column("identity_embedding", _EMBEDDING, True, "what that network says of the face: 128 numbers of dlib's ResNet"),
@@ -117,17 +127,19 @@ MANIFEST_COLUMNS: Final = (
     Column("schema_version", _TEXT, False, "of this table"),
     Column("tool_version", _TEXT, False, "of drfhq-tools"),
     Column("pixels_digest", _TEXT, False, "hash of every setting that decides a crop's pixels"),
-    Column("rules_digest", _TEXT, False, "hash of every setting that decides which faces stay and in which split"),
+    Column(
+        "rules_digest", _TEXT, False, "hash of every setting that decides which faces stay, in which split, and labels"
+    ),
 )
 
 LABEL_COLUMNS: Final = (
     Column("face_id", _TEXT, False, "the face, as in the manifest"),
     Column("attribute", _TEXT, False, "gender, age_group or race"),
-    Column("labeler", _TEXT, False, "the source of this row; `declared` for a sidecar"),
+    Column("labeler", _TEXT, False, "the source of this row: `review`, `declared` for a sidecar, or a network's name"),
     Column("status", _TEXT, False, "declared, predicted, reviewed or unknown"),
-    Column("value", _TEXT, True, "the class it names; null where unknown"),
+    Column("value", _TEXT, True, "the class it names; null where unknown, or a network is not sure enough"),
     Column("declared", _TEXT, True, "the word as declared"),
-    Column("classes", _TEXTS, False, "the classes of the probability vector; empty for a declaration"),
+    Column("classes", _TEXTS, False, "the classes of the probability vector; empty but for a network"),
     Column("probabilities", _FLOATS, False, "their probabilities, in that order"),
     Column("weights_sha256", _TEXT, True, "hash of the labeler's weights"),
 )
@@ -161,6 +173,7 @@ REASONS: Final[dict[RejectReason, str]] = {
     RejectReason.EYES_COVERED: "an eye or both seem covered; raise max_worse_eye_occlusion, max_better_eye_occlusion",
     RejectReason.DUPLICATE: "a copy of a face that is kept, which the message names; set duplicates=keep-all",
     RejectReason.MATURE: "rated mature, and not opened; set keep_mature=true, which never keeps what may be a minor's",
+    RejectReason.REVIEWED: "a person looked at it and rejected it; take the verdict back in `drfhq review`, then build",
     RejectReason.REMOVED: "taken out for good, by a tombstone; it was not opened",
     RejectReason.EMPTY_FILE: "the file has no bytes",
     RejectReason.NOT_A_PICTURE: "the name says picture, the content does not",

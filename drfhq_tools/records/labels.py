@@ -12,8 +12,8 @@ LabelStatus = Literal["declared", "predicted", "reviewed", "unknown"]
 class LabelScores:
     """One attribute of one face from one source; classes are stored by name, never by index.
 
-    ``value`` is the class settled on, None for unknown. ``declared`` is the word as a sidecar wrote it. A declaration
-    has no probability vector: ``classes`` and ``probabilities`` are then empty.
+    ``value`` is the class it names, None for unknown. ``declared`` is the word as a sidecar wrote it. A network alone
+    has a probability vector: else ``classes`` and ``probabilities`` are empty.
     """
 
     attribute: str

@@ -39,6 +39,7 @@ class RejectReason(StrEnum):
     EYES_COVERED = "eyes_covered"
     DUPLICATE = "duplicate"
     MATURE = "mature"
+    REVIEWED = "reviewed"
     REMOVED = "removed"
     EMPTY_FILE = "empty_file"
     NOT_A_PICTURE = "not_a_picture"

@@ -14,6 +14,8 @@ from drfhq_tools.errors import ManifestError, UsageError
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import LABEL_COLUMNS, MANIFEST_COLUMNS, REJECT_COLUMNS, Column
 from drfhq_tools.records import FaceRecord
+from drfhq_tools.reviews import FILE_NAME as REVIEWS_NAME
+from drfhq_tools.reviews import read_reviews
 from drfhq_tools.tombstones import FILE_NAME, Tombstones, read_tombstones
 from drfhq_tools.verify.faces import Settled, problems
 from drfhq_tools.verify.findings import CHECKS, Finding, Report
@@ -41,7 +43,7 @@ def verify(data: Path, *, deep: bool = False, progress: Progress = lambda *_: No
     said = read_said(data, report)
     if MANIFEST_NAME not in readable:
         return report  # there is nothing to hold the rest against
-    whole = Whole(report=report, keep_looks=deep)
+    whole = Whole(report=report, keep_looks=deep, reviewed=_reviewed(data, report))
     _check_faces(data, whole, said, progress)
     for path in strays(data / "images", report.faces):
         report.add("images", path, "no row names it")
@@ -81,6 +83,15 @@ def _tombstones(data: Path, report: Report) -> Tombstones:
     except UsageError as error:
         report.add("removed", FILE_NAME, str(error))
         return Tombstones()
+
+
+def _reviewed(data: Path, report: Report) -> frozenset[str] | None:
+    """The faces people decided of; a published data set leaves out who they were."""
+    try:
+        return frozenset(read_reviews(data)) if (data / REVIEWS_NAME).exists() else None
+    except ManifestError as error:
+        report.add("labels", REVIEWS_NAME, str(error))
+        return None
 
 
 def _names(columns: tuple[Column, ...]) -> list[str]:

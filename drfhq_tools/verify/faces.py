@@ -169,12 +169,12 @@ def _outside(quad: Quad, face: FaceRecord) -> float:
 
 
 def _ratings(face: FaceRecord, config: BuildConfig | None) -> Iterator[Problem]:
-    minor = is_minor(face.age_years, face.age_group)
-    if face.minor != minor:
-        yield "ratings", f"minor is {face.minor}, but {minor} by age_years and age_group"
+    by_words = is_minor(face.age_years, face.age_group)
+    if by_words is not None and not (face.minor or face.minor is by_words):  # what did not win counts, too, if it warns
+        yield "ratings", f"minor is {face.minor}, but {by_words} by age_years and age_group"
     if not is_mature(face.content_rating):
         return
-    if minor:
+    if face.minor or by_words:
         yield "ratings", f"may be a minor's, in a picture rated {face.content_rating!r}"
     elif config is not None and not config.keep_mature:
         yield "ratings", f"in a picture rated {face.content_rating!r}, without keep_mature"

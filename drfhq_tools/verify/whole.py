@@ -17,12 +17,13 @@ from drfhq_tools.config import BuildConfig, config_from
 from drfhq_tools.dedupe import duplicate_groups
 from drfhq_tools.errors import UsageError
 from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.labels.settle import REVIEW
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.records import Candidate, FaceRecord, Reject, RejectReason
 from drfhq_tools.verify.faces import STATUSES
 from drfhq_tools.verify.findings import Report
 
-_LABELLED: Final = ("_labeler", "", "_status", "_declared")
+_LABELLED: Final = ("_labeler", "", "_status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,12 @@ def read_said(data: Path, report: Report) -> Said:
 
 @dataclass(slots=True, kw_only=True)
 class Whole:
-    """Takes in rows of the manifest, then of the other tables; tells what does not fit."""
+    """Takes in rows of the manifest, then of the other tables; tells what does not fit. ``reviewed`` are the faces of
+    which a person decided something, None where that is not recorded here."""
 
     report: Report
     keep_looks: bool
+    reviewed: frozenset[str] | None = None
     splits: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     failed_inputs: int = 0
@@ -85,10 +88,13 @@ class Whole:
         self._leaks(face)
         for name in VOCABULARY:
             labeler, *said = (getattr(face, f"{name}{suffix}") for suffix in _LABELLED)
+            word = getattr(face, f"{name}_declared")
             if labeler is not None:
                 self._winners[hash((face.face_id, name, labeler, *said))] = number
             elif said[0] is not None:
                 self.report.add("labels", where, f"{name} is {said[0]}, but no labeler said so")
+            if word is not None:
+                self._winners[hash((face.face_id, name, word))] = number
         if self.keep_looks:
             self._look(face)
 
@@ -106,9 +112,11 @@ class Whole:
         shares = row["probabilities"]
         if len(shares) != len(row["classes"]) or not all(0 <= share <= 1 + 1e-6 for share in shares):
             self.report.add("ranges", where, "probabilities must be as many as classes, each from 0 to 1")
-        self.unmapped_words += row["value"] is None
-        key = (row["face_id"], name, row["labeler"], row["value"], row["status"], row["declared"])
-        self._winners.pop(hash(key), None)
+        if row["labeler"] == REVIEW and self.reviewed is not None and row["face_id"] not in self.reviewed:
+            self.report.add("labels", where, "is reviewed, but no line of reviews.jsonl is of this face")
+        self.unmapped_words += row["value"] is None and row["declared"] is not None
+        for key in ((row["labeler"], row["value"], row["status"]), (row["declared"],)):
+            self._winners.pop(hash((row["face_id"], name, *key)), None)
 
     def reject(self, row: dict[str, Any]) -> None:
         """A row of rejects.parquet."""

@@ -44,6 +44,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
         ({"size": True}, "must be a whole number"),
         ({"max_pad_fraction": "none"}, "must be a number"),
         ({"detector": 3}, "must be text"),
+        ({"labelers": "faceapi, fairface"}, "no labeler ' fairface'"),
+        ({"labelers": "faceapi,faceapi"}, "must name each once"),
+        ({"labelers": "faceapi,fairface", "labeler_weights": "00"}, "one for each of labelers"),
+        ({"predict_race": True}, "labelers names none"),
+        ({"min_label_probability": 1.1}, "min_label_probability is 1.1"),
     ],
 )
 def test_refused_with_advice(settings: dict[str, object], said: str) -> None:
@@ -79,7 +84,7 @@ def test_toml_trouble_is_told(tmp_path: Path) -> None:
 
 
 def test_each_setting_moves_exactly_one_digest() -> None:
-    base = BuildConfig()
+    base = BuildConfig(labelers="faceapi")
     other: dict[str, object] = {
         "size": 512,
         "detector": "another",
@@ -91,6 +96,10 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         "near_radius": 0,
         "duplicates": "keep-best",
         "identity_distance": 0.42,
+        "labelers": "fairface",
+        "labeler_weights": "00",
+        "predict_race": True,
+        "min_label_probability": 0.8,
         "keep_mature": True,
         "val_fraction": 0.1,
         "test_fraction": 0.1,
@@ -101,6 +110,20 @@ def test_each_setting_moves_exactly_one_digest() -> None:
         changed = replace(base, **{name: value})  # type: ignore[arg-type]
         moved = (changed.pixels_digest != base.pixels_digest, changed.rules_digest != base.rules_digest)
         assert moved == ((True, False) if name in {"size", "detector", "detector_weights"} else (False, True)), name
+
+
+def test_where_no_labeler_is_asked_how_sure_it_must_be_decides_nothing() -> None:
+    assert BuildConfig(min_label_probability=0.9).rules_digest == BuildConfig().rules_digest
+
+
+def test_hashes_of_labelers_are_known_by_their_order() -> None:
+    assert BuildConfig().labeler_hashes == {}
+    config = BuildConfig(labelers="fairface,faceapi")
+    assert config.labeler_hashes == {"fairface": "", "faceapi": ""}
+    assert list(replace(config, labeler_weights="0f,0a").labeler_hashes.items()) == [
+        ("fairface", "0f"),
+        ("faceapi", "0a"),
+    ]
 
 
 def test_yes_and_no_are_true_and_false_and_nothing_else() -> None:

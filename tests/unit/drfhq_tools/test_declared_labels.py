@@ -2,19 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from drfhq_tools.labels.base import RACES
-from drfhq_tools.labels.declared import (
-    DeclaredLabeler,
-    age_group_class,
-    age_group_of,
-    declared_labels,
-    gender_class,
-    race_class,
-)
-from drfhq_tools.records import Declared, SourceImage
+from drfhq_tools.labels.declared import declared_labels
+from drfhq_tools.labels.vocabularies import TERMS, age_group_class, age_group_of, gender_class, race_class
+from drfhq_tools.records import Declared
 
 
 @pytest.mark.parametrize(
@@ -32,7 +25,16 @@ from drfhq_tools.records import Declared, SourceImage
         (" east_asian ", "FairFace", "East Asian"),
         ("Asian", "FairFace", None),
         ("White", None, None),
-        ("White", "UTKFace", None),
+        ("White", "UTKFace", "White"),
+        ("Indian", "utkface", "Indian"),
+        ("Asian", "UTKFace", None),
+        ("Others", "UTKFace", None),
+        ("African", "RFW", "Black"),
+        ("Caucasian", "RFW", "White"),
+        ("Asian", "RFW", None),
+        ("Black", "RFW", None),
+        ("X_Black", "VALID", None),
+        ("White", "Fitzpatrick", None),
         (None, "FairFace", None),
     ],
 )
@@ -42,6 +44,27 @@ def test_race(word: str | None, vocabulary: str | None, expected: str | None) ->
 
 def test_fairface_words_map_to_themselves() -> None:
     assert [race_class(name, "FairFace") for name in RACES] == list(RACES)
+
+
+def test_each_term_means_a_class_of_the_vocabulary_or_says_why_not() -> None:
+    assert len({(term.vocabulary, term.word) for term in TERMS}) == len(TERMS)
+    assert {term.means for term in TERMS} == {*RACES, None}
+    assert all(term.why for term in TERMS)
+
+
+@pytest.mark.parametrize(
+    ("word", "group"),
+    [
+        *(("0-2", "0-2"), ("3-6", "3-9"), ("7-9", "3-9"), ("10-14", "10-19"), ("15-19", "10-19"), ("20-29", "20-29")),
+        *(("30-39", "30-39"), ("40-49", "40-49"), ("50-69", None), ("70-120", "70+")),  # FFHQ-Aging's
+        *(("more than 70", "70+"), ("over 60", None), ("over 69", "70+"), ("70+", "70+"), ("60+", None)),
+        *(("80 and over", "70+"), ("34", "30-39"), ("34 years old", "30-39"), ("31 to 35", "30-39"), ("18-25", None)),
+        *(("30s", "30-39"), ("in her 30s", "30-39"), ("Teenager", "10-19"), ("adult", None), ("child", None)),
+        *(("35-31", None), ("200", None), ("-3", None), ("3-", None), ("", None), ("99999", None), (None, None)),
+    ],
+)
+def test_ages_lie_in_one_group_or_in_none(word: str | None, group: str | None) -> None:
+    assert age_group_class(word) == group
 
 
 @pytest.mark.parametrize(
@@ -88,10 +111,3 @@ def test_years_give_the_group_where_none_is_declared() -> None:
     assert by_attribute(Declared(age_years=34, age_group="40-49"))["age_group"] == ("40-49", "declared", "40-49")
     assert by_attribute(Declared(age_years=34, age_group="young"))["age_group"] == ("30-39", "declared", "young")
     assert by_attribute(Declared()) == {}
-
-
-def test_a_picture_of_several_faces_declares_nothing_of_one() -> None:
-    source = SourceImage(path="a", paths=("a",), sha256="0", size_bytes=1, declared=Declared(gender="male"))
-    crop = np.zeros((4, 4, 3), np.uint8)
-    assert len(DeclaredLabeler().label(source, 1, crop)) == 1
-    assert DeclaredLabeler().label(source, 2, crop) == ()

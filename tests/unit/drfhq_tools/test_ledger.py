@@ -69,7 +69,7 @@ def test_a_data_set_is_a_ledger(face: Row) -> None:
     nobody = Reject(source_path="b.png", reason=RejectReason.NO_FACE, message="", source_sha256="s1")
     failed = Reject(source_path="c.png", reason=RejectReason.CORRUPT, message="", source_sha256="s2")
     part = face(source_sha256="s3", num_faces=2)
-    looked = looked_of([one, part], [other, replace(other, source_path="copy.png"), nobody, failed])
+    looked = looked_of([one, part], [other, replace(other, source_path="copy.png"), nobody, failed], {})
     assert set(looked) == {"s0", "s1"}
     assert looked["s1"].faces == ()
     assert [(face.face_index, face.image_sha256) for face in looked["s0"].faces] == [(0, None), (1, "i0")]

@@ -54,7 +54,7 @@ def data(face: Row, tmp_path: Path) -> Path:
         rejects += [replace(reject, source_path=path, found=one.found) for path in one.source_paths]
     label = LabelScores(attribute="race", value=None, status="unknown", labeler="declared", declared="elf")
     with staging_in(out) as staging:
-        crops = {one.face_id: staging / "faces" / one.face_id for one in kept}
+        crops = {one.face_id: staging / one.face_id for one in kept}
         for number, path in enumerate(crops.values()):
             path.write_bytes(f"crop {number}".encode())
         labels = {"f0": (label,), "f2": (label, replace(label, attribute="gender"))}
@@ -128,7 +128,7 @@ def test_crops_of_another_version_are_not_mixed_with_ours(data: Path) -> None:
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     def fill() -> None:
         with staging_in(tmp_path) as staging:
-            assert (staging / "faces").is_dir()
+            assert staging.is_dir()
             raise OSError(errno.ENOSPC, "No space left")
 
     with pytest.raises(DrfhqError, match="No space left; free some"):

@@ -36,19 +36,19 @@ def looked(*rows: FaceRecord, embedding: tuple[float, ...] | None = None) -> Loo
 
 
 def test_words_and_measures_meet(face: Row) -> None:
-    described = describe(SOURCE, looked(face(yaw_deg=9.0), embedding=(1.0,)), CONFIG)
+    described = describe(SOURCE, looked(face(yaw_deg=9.0), embedding=(1.0,)), CONFIG, {})
     (row,) = described.faces
     assert (row.yaw_deg, row.author, row.gender, row.age_group, row.subject_id) == (9, "me", "female", "30-39", "x")
     assert (row.source_path, row.source_paths, row.source_height_px) == ("a.png", ("a.png", "b.png"), 90)
     assert (row.image_sha256, row.identity_embedding, row.minor) == ("i0", None, False)
     assert [label.attribute for label in described.labels[row.face_id]] == ["gender", "age_group"]
     assert described.rejects == ()
-    asked = describe(SOURCE, looked(face(), embedding=(1.0,)), replace(CONFIG, identity_distance=0.4))
+    asked = describe(SOURCE, looked(face(), embedding=(1.0,)), replace(CONFIG, identity_distance=0.4), {})
     assert asked.faces[0].identity_embedding == (1.0,)
 
 
 def test_of_two_faces_nothing_is_said(face: Row) -> None:
-    described = describe(SOURCE, looked(face(num_faces=2), face(num_faces=2, yaw_deg=-40.0)), CONFIG)
+    described = describe(SOURCE, looked(face(num_faces=2), face(num_faces=2, yaw_deg=-40.0)), CONFIG, {})
     (row,) = described.faces
     assert (row.gender, row.subject_id, row.age_years, row.minor, row.author) == (None, None, None, None, "me")
     rejects = [(one.source_path, one.face_index, one.rule) for one in described.rejects]
@@ -57,20 +57,20 @@ def test_of_two_faces_nothing_is_said(face: Row) -> None:
 
 
 def test_a_face_whose_crop_is_still_to_be_cut_says_so(face: Row) -> None:
-    assert describe(SOURCE, looked(face(image_sha256="")), CONFIG).faces[0].image_sha256 == ""
+    assert describe(SOURCE, looked(face(image_sha256="")), CONFIG, {}).faces[0].image_sha256 == ""
 
 
 def test_nobody_is_a_reject_at_each_path() -> None:
-    rejects = describe(SOURCE, looked(), CONFIG).rejects
+    rejects = describe(SOURCE, looked(), CONFIG, {}).rejects
     assert [(one.source_path, one.reason, one.source_sha256) for one in rejects] == [
         ("a.png", RejectReason.NO_FACE, "s0"),
         ("b.png", RejectReason.NO_FACE, "s0"),
     ]
-    assert "given" in describe(SOURCE, looked(), replace(CONFIG, detector="precomputed")).rejects[0].message
+    assert "given" in describe(SOURCE, looked(), replace(CONFIG, detector="precomputed"), {}).rejects[0].message
 
 
 def test_a_minor_in_a_mature_picture_is_left_out(face: Row) -> None:
     young = replace(SOURCE, declared=Declared(age_years=9.0))
-    described = describe(young, looked(face()), CONFIG)
+    described = describe(young, looked(face()), CONFIG, {})
     assert described.faces == ()
     assert {one.reason for one in described.rejects} == {RejectReason.MATURE}

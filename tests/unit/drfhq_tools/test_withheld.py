@@ -70,11 +70,11 @@ def test_what_may_be_a_minor_is_never_kept_where_mature(declared: dict[str, str 
 
 
 def test_a_guessed_age_leaves_out_the_face() -> None:
-    row = mature_minor(rated("x"), 2, True)
+    row = mature_minor("a.png", 2, "x", True)
     assert row is not None
     assert (row.reason, row.face_index, row.source_path) == (RejectReason.MATURE, 2, "a.png")
-    assert [mature_minor(rated("x"), 0, minor) for minor in (False, None)] == [None, None]
-    assert mature_minor(rated("general"), 0, True) is None
+    assert [mature_minor("a.png", 0, "x", minor) for minor in (False, None)] == [None, None]
+    assert mature_minor("a.png", 0, "general", True) is None
 
 
 def test_tombstones_take_out_bytes_addresses_and_authors() -> None:

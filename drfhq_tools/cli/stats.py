@@ -172,7 +172,8 @@ def _print_agreement(console: Console, agreement: Agreement) -> None:
         console.print(
             f"calibration on {sure.faces} faces, abstentions included: mean confidence {sure.confidence:.3f}, accuracy"
             f" {sure.accuracy:.3f}, expected calibration error {sure.expected_error:.3f} over {sure.bins} bins of equal"
-            f" mass, Brier score {sure.brier:.3f}"
+            f" mass, Brier score {sure.brier:.3f}",
+            soft_wrap=True,
         )
 
 

@@ -15,6 +15,7 @@ from drfhq_tools.cli.export import export_command
 from drfhq_tools.cli.filter import filter_command
 from drfhq_tools.cli.merge import merge_command
 from drfhq_tools.cli.models import models_group
+from drfhq_tools.cli.push import push_command
 from drfhq_tools.cli.remove import remove_command
 from drfhq_tools.cli.review import review_command
 from drfhq_tools.cli.stats import stats_command
@@ -52,6 +53,7 @@ main.add_command(export_command)
 main.add_command(filter_command)
 main.add_command(merge_command)
 main.add_command(models_group)
+main.add_command(push_command)
 main.add_command(remove_command)
 main.add_command(review_command)
 main.add_command(stats_command)

@@ -12,7 +12,9 @@ What comes in is checked here; who may come in, by :mod:`drfhq_tools.local_page`
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -49,6 +51,7 @@ class ReviewPage:
     def __init__(self, session: Session, thumbnails: Thumbnails) -> None:
         self.session = session
         self.thumbnails = thumbnails
+        self._hands = asyncio.Semaphore(os.cpu_count() or 1)
         own = files("drfhq_tools.review") / "page"
         self._own = {entry.name: entry.read_bytes() for entry in own.iterdir() if _suffix(entry.name) in _TYPES}
 
@@ -100,16 +103,20 @@ class ReviewPage:
         path = self.session.shelf.picture(request.path_params["face_id"])
         return _nothing("no such picture") if path is None else FileResponse(path, media_type="image/png")
 
-    def thumbnail(self, request: Request) -> Response:
-        """A small copy of the crop."""
+    async def thumbnail(self, request: Request) -> Response:
+        """A small copy of the crop; not made where the page has scrolled on meanwhile."""
         face_id, shelf = request.path_params["face_id"], self.session.shelf
         path = shelf.picture(face_id)
         if path is None:
             return _nothing("no such picture")
-        try:
-            return Response(self.thumbnails.of(shelf.picture_sha256(face_id), path), media_type="image/jpeg")
-        except DecodeError as error:
-            return _nothing(str(error))
+        async with self._hands:
+            if await request.is_disconnected():
+                return _nothing("nobody waits for it")
+            try:
+                jpeg = await run_in_threadpool(self.thumbnails.of, shelf.picture_sha256(face_id), path)
+            except DecodeError as error:
+                return _nothing(str(error))
+        return Response(jpeg, media_type="image/jpeg")
 
     async def decide(self, request: Request) -> Response:
         """Settle something of some faces."""

@@ -44,7 +44,7 @@ export class Facets {
   statusChoice() {
     const choice = document.createElement("select");
     choice.ariaLabel = "Status of which label";
-    choice.append(new Option("of any label", "any"), ...ATTRIBUTES.map((name) => new Option(`of ${TITLES[name].toLowerCase()}`, name)));
+    choice.append(new Option("any", "any"), ...ATTRIBUTES.map((name) => new Option(TITLES[name].toLowerCase(), name)));
     choice.value = this.query.statusOf;
     choice.addEventListener("change", () => { this.query.statusOf = choice.value; this.onChange(); });
     return choice;

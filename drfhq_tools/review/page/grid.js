@@ -2,10 +2,12 @@
 
 import { ATTRIBUTES, shown } from "./model.js";
 
-const TILE = 164;
+const TILE = 148;
 const CAPTION = 24;
 const GAP = 8;
 const SPARE_ROWS = 2;
+const FAST_PX_PER_MS = 4; // faster than anyone can look: pictures wait until the scrolling slows
+const REST_MS = 80;
 
 export class Grid {
   /** `onChange` is told whenever the cursor or the selection has moved. */
@@ -21,6 +23,8 @@ export class Grid {
     this.anchor = 0;
     this.measure = "";
     this.columnCount = 1;
+    this.top = 0;
+    this.drawnAt = 0;
     box.addEventListener("scroll", () => this.drawSoon(), { passive: true });
     new ResizeObserver(() => this.layOut()).observe(box);
   }
@@ -125,13 +129,20 @@ export class Grid {
     const needed = rows * this.columnCount;
     while (this.tiles.length < needed) this.tiles.push(this.makeTile());
     while (this.tiles.length > needed) this.tiles.pop().element.remove();
+    const now = performance.now();
+    const fast = Math.abs(this.box.scrollTop - this.top) > FAST_PX_PER_MS * Math.max(8, now - this.drawnAt);
+    this.top = this.box.scrollTop;
+    this.drawnAt = now;
     const inSight = new Set();
     for (let place = start; place < end; place++) {
       const tile = this.tiles[place % needed];
       inSight.add(tile);
       this.fill(tile, place);
     }
-    for (const tile of this.tiles) if (!inSight.has(tile)) tile.element.hidden = true;
+    for (const tile of this.tiles) if (!inSight.has(tile)) this.putAway(tile);
+    clearTimeout(this.resting);
+    if (fast) this.resting = setTimeout(() => this.loadPictures(), REST_MS);
+    else this.loadPictures();
     if (this.list.length) this.box.setAttribute("aria-activedescendant", `face-${this.face()}`);
     else this.box.removeAttribute("aria-activedescendant");
   }
@@ -181,13 +192,27 @@ export class Grid {
     if (tile.id !== id) {
       element.classList.remove("broken");
       tile.image.classList.remove("here");
-      tile.image.src = `/thumbnail/${id}`;
+      tile.image.removeAttribute("src"); // ends what is still being fetched
       tile.id = id;
     }
     tile.face = i;
     element.hidden = false;
     element.id = `face-${i}`;
     this.dress(tile, i, place);
+  }
+
+  putAway(tile) {
+    tile.element.hidden = true;
+    if (!tile.image.classList.contains("here")) {
+      tile.image.removeAttribute("src");
+      tile.id = null;
+    }
+  }
+
+  loadPictures() {
+    for (const tile of this.tiles) {
+      if (!tile.element.hidden && !tile.image.hasAttribute("src")) tile.image.src = `/thumbnail/${tile.id}`;
+    }
   }
 
   dress(tile, i, place) {

@@ -195,12 +195,15 @@ async function keepAsking() {
 // ---------------------------------------------------------------- setting a label
 
 function ask(name) {
+  if (grid.face() === undefined) return;
   asking = name;
   const palette = $("palette");
   palette.ariaLabel = TITLES[name];
+  const now = grid.selected.size ? null : model.word(name, grid.face());
   const choice = (key, text, act) => {
     const element = document.createElement("button");
     element.type = "button";
+    element.ariaPressed = String(text === now?.replace("_", " / "));
     element.append(kbd(key), text);
     element.addEventListener("click", act);
     return element;

@@ -131,7 +131,7 @@ class Session:
             if trouble is not None or not self._steps.get(tab):
                 return Outcome(trouble=trouble)
             step = self._steps[tab].pop()
-            wanted = {name: step.before[name] for name, after in step.after.items() if self.reviews.get(name) == after}
+            wanted = {name: step.before[name] for name, after in step.after.items() if _same(self._of(name), after)}
             done, trouble = self._write(wanted)
             left = {name: step.after[name] for name in wanted if name not in done.after}
             if left:

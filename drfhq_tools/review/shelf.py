@@ -14,10 +14,10 @@ from typing import Final
 import pyarrow as pa
 
 from drfhq_tools.labels.base import VOCABULARY
-from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns, read_labels
+from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns, read_labels, read_rejects
 from drfhq_tools.manifest.schema import MANIFEST_COLUMNS
 from drfhq_tools.ratings import is_mature
-from drfhq_tools.records import LabelScores
+from drfhq_tools.records import LabelScores, RejectReason
 
 Mark = tuple[int, int, int]
 _UNSEEN: Final = frozenset({"landmarks", "identity_embedding"})  # long, and nothing to look at
@@ -25,6 +25,7 @@ _READ: Final = tuple(column for column in MANIFEST_COLUMNS if column.name not in
 _TEXTS: Final = ("face_id", "source_path", "author", "title", "subject_id", "split")
 _STATUSES: Final = ("unknown", "predicted", "declared", "reviewed")
 _FIGURES: Final = 4
+LEFT_OUT: Final = "left out"
 MEASURES: Final = tuple(
     column for column in _READ if column.type == pa.float64() and not column.name.endswith("_probability")
 )
@@ -33,7 +34,8 @@ MEASURES: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """A data set as it was at ``mark``, its faces in image order."""
+    """A data set as it was at ``mark``: its faces in image order, then those that reviews took out, whose ``split`` is
+    :data:`LEFT_OUT`, so that a verdict can be taken back after it was applied."""
 
     data: Path
     mark: Mark
@@ -52,7 +54,7 @@ class Shelf:
         if face_id not in self:
             return None
         images = (self.data / "images").resolve()
-        path = (self.data / str(self._value("image_path", face_id))).resolve()
+        path = (self.data / str(self._value("image_path", face_id) or "")).resolve()
         return path if path.is_relative_to(images) and path.is_file() else None
 
     def picture_sha256(self, face_id: str) -> str:
@@ -67,6 +69,7 @@ class Shelf:
             "name": self.data.resolve().name,
             "vocabulary": VOCABULARY,
             "statuses": _STATUSES,
+            "left_out": LEFT_OUT,
             "measures": [{"name": column.name, "meaning": column.meaning} for column in MEASURES],
             "faces": {
                 **columns,
@@ -104,9 +107,21 @@ def open_shelf(data: Path) -> Shelf:
         ManifestError: no whole data set of this version there.
     """
     mark = mark_of(data) or (0, 0, 0)  # first: a data set that is replaced meanwhile is then seen to be another
-    table = read_columns(data, [column.name for column in _READ])
+    table = read_columns(data, [column.name for column in _READ]).select([column.name for column in _READ])
+    table = pa.concat_tables([table, _left_out(data, table.schema)])
     numbers = {face_id: number for number, face_id in enumerate(table["face_id"].to_pylist())}
     return Shelf(data=data, mark=mark, table=table, numbers=numbers, labels=read_labels(data))
+
+
+def _left_out(data: Path, schema: pa.Schema) -> pa.Table:
+    """Rows of the faces that an earlier review took out: no crop is left, and what their table lacks is null."""
+    rows = {}
+    for reject in read_rejects(data):
+        if reject.reason is RejectReason.REVIEWED and reject.candidate is not None:
+            unknown = {f"{name}_status": "unknown" for name in VOCABULARY}
+            row = {**reject.to_row(), **unknown, "face_id": reject.candidate.face_id, "split": LEFT_OUT}
+            rows[reject.candidate.face_id] = {name: row.get(name) for name in schema.names}
+    return pa.Table.from_pylist(list(rows.values()), schema=schema)
 
 
 def mark_of(data: Path) -> Mark | None:

@@ -32,7 +32,8 @@ export class Detail {
     this.box.classList.toggle("mature", model.columns.mature[i] === 1);
     if (this.shownId !== id) {
       this.image.classList.remove("here");
-      this.image.src = `/image/${id}`;
+      if (model.leftOut[i]) this.image.removeAttribute("src");
+      else this.image.src = `/image/${id}`;
       this.image.alt = model.columns.source_path[i];
     }
     this.shownId = id;
@@ -48,8 +49,9 @@ export class Detail {
   fill(model, i, face) {
     const verdict = { keep: "kept", reject: "rejected" }[model.verdict(i)] ?? "undecided";
     const by = face.review ? `${verdict}; last decision by ${face.review.by}, ${face.review.at}` : "not reviewed";
+    const left = model.leftOut[i] ? [line("p", "The last build left it out, so there is no crop. Keep it, or clear the verdict, and the next build takes it in.")] : [];
     this.facts.replaceChildren(
-      line("p", by, `verdict ${verdict}`),
+      ...left, line("p", by, `verdict ${verdict}`),
       ...ATTRIBUTES.map((name) => attribute(model, i, name, face)),
       heading("Origin"), origin(face.row),
       heading("Measures"), measures(model, face.row),

@@ -211,7 +211,8 @@ export class Grid {
 
   loadPictures() {
     for (const tile of this.tiles) {
-      if (!tile.element.hidden && !tile.image.hasAttribute("src")) tile.image.src = `/thumbnail/${tile.id}`;
+      if (tile.element.hidden || tile.image.hasAttribute("src") || this.model.leftOut[tile.face]) continue;
+      tile.image.src = `/thumbnail/${tile.id}`;
     }
   }
 
@@ -223,6 +224,7 @@ export class Grid {
     element.classList.toggle("reject", verdict === "reject");
     element.classList.toggle("cursor", place === this.cursor);
     element.classList.toggle("selected", this.selected.has(i));
+    element.classList.toggle("left-out", this.model.leftOut[i]);
     element.classList.toggle("mature", this.model.columns.mature[i] === 1);
     element.ariaSelected = String(this.selected.has(i));
     element.ariaLabel = [this.model.columns.source_path[i], ...words, verdict ?? "undecided"].join(", ");

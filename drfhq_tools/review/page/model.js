@@ -13,6 +13,7 @@ export class Model {
     this.vocabulary = sent.vocabulary;
     this.statuses = sent.statuses;
     this.columns = sent.faces;
+    this.leftOut = sent.faces.split.map((split) => split === sent.left_out);
     this.ids = sent.faces.face_id;
     this.size = this.ids.length;
     this.numbers = new Map(this.ids.map((id, i) => [id, i]));

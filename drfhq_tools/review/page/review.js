@@ -9,6 +9,7 @@ import { Ended, decide, fetchChanges, fetchFaces, undo } from "./server.js";
 const ASK_EVERY_MS = 1500;
 const TYPING_MS = 120;
 const SAID_MS = 5000;
+const MANY = 200; // takes so long that it should be said
 const KEYS = { g: "gender", a: "age_group", r: "race" };
 const DONE = { keep: "Kept", reject: "Rejected" };
 
@@ -137,6 +138,7 @@ function trouble(text) {
 async function settle(change, done) {
   const targets = grid.targets();
   if (!targets.length) return;
+  if (targets.length > MANY) say(`Noting ${count(targets.length)} …`);
   const ids = targets.map((i) => model.ids[i]);
   if ("verdict" in change && $("advance").checked && !grid.selected.size) grid.move(0, 1, false);
   await answered(decide(ids, change), (told) => {

@@ -89,10 +89,11 @@ def build(
         scan = _scan(raw, hands)
         _check_same_pictures(out, earlier.pictures, scan.found)
         scan = withhold(scan, gather_tombstones([raw, out], tombstones), keep_mature=config.keep_mature)
+        reviews = read_reviews(out)
         with disk_trouble_told(out):
             ledger = open_ledger(out / WORK_NAME, config)
         memory = Memory(ledger=ledger, earlier=earlier.looked, earlier_crops=earlier.crops)
-        gathering = Gathering(scan=scan, memory=memory, config=config, models=models, reviews=read_reviews(out))
+        gathering = Gathering(scan=scan, memory=memory, config=config, models=models, reviews=reviews)
         gathered = gathering.gather(hands, earlier.splits)
         with staging_in(out) as staging:
             summary = stage(staging, gathered, config)

@@ -286,10 +286,8 @@ def _same_as(release: Release, known: list[Release], version: str | None) -> Rel
 
 def _progress_told(plan: Plan, arrived: list[ExportedFile], error: HubError) -> str:
     size, total = (sum(shard.size_bytes for shard in shards) for shards in (arrived, plan.missing))
-    return (
-        f"{error}. Of {len(plan.missing)} shards to send, {total} bytes, {len(arrived)} have arrived, {size} bytes,"
-        " and stay there"
-    )
+    done = f"{len(arrived)} have arrived, {size} bytes, and stay there"
+    return f"{str(error).rstrip('.')}. Of {len(plan.missing)} shards to send, {total} bytes, {done}"
 
 
 def _is_shard(path: str) -> bool:

@@ -53,6 +53,11 @@ class Measured:
     limits: tuple[float, ...]
     worst: tuple[tuple[FaceRecord, float], ...]
 
+    @property
+    def constant(self) -> bool:
+        """Whether all faces, kept or left out, have one value."""
+        return self.quartiles[0] == self.quartiles[4] and not any(self.histogram.left_out)
+
 
 POSE: Final = (
     Measure("yaw_deg", "Turn", "far", 0, "°"),
@@ -104,7 +109,9 @@ def measured(
         return None
     kept = [number for _, number in having]
     left_out = [found for one in rejected if (found := value(one)) is not None and math.isfinite(found)]
-    low, high = round_range(min(*kept, *left_out, kept[0]), max(*kept, *left_out, kept[0]))
+    low, high = round_range(min(kept + left_out), max(kept + left_out))
+    if measure.worse == "far":
+        low, high = -max(-low, high), max(-low, high)
     quartiles = np.percentile(kept, (0, 25, 50, 75, 100)).tolist()
     return Measured(
         measure=measure,

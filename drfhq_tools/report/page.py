@@ -101,8 +101,9 @@ def share(count: int, whole: int) -> str:
 
 
 def largest(table: Mapping[str, Mapping[str, int]]) -> int:
-    """The largest count of a crossed table, 0 of an empty one."""
-    return max((count for row in table.values() for count in row.values()), default=0)
+    """The largest count of a crossed table's known classes, 0 where there is none."""
+    known = (row for name, row in table.items() if name != UNKNOWN)
+    return max((count for row in known for name, count in row.items() if name != UNKNOWN), default=0)
 
 
 def value(figure: float, measure: Measure) -> str:

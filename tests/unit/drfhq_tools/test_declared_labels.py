@@ -1,6 +1,7 @@
 """Declared words reach the shared vocabulary only where they have one counterpart."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,10 @@ def test_years_give_the_group_where_none_is_declared() -> None:
     assert by_attribute(Declared(age_years=34, age_group="40-49"))["age_group"] == ("40-49", "declared", "40-49")
     assert by_attribute(Declared(age_years=34, age_group="young"))["age_group"] == ("30-39", "declared", "young")
     assert by_attribute(Declared()) == {}
+
+
+def test_the_documented_table_is_the_map() -> None:
+    rows = [f"| {t.vocabulary} | {t.word} | {t.means or '—'} | {t.why} |" for t in TERMS if t.vocabulary != "FairFace"]
+    document = (Path(__file__).parents[3] / "docs" / "labels.md").read_text(encoding="utf-8")
+    table = document.partition("| vocabulary | word | class | why |\n|---|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == rows, "docs/labels.md must have these rows:\n" + "\n".join(rows)

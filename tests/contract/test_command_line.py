@@ -24,6 +24,7 @@ DOCUMENTS = [
     "docs/crawl.md",
     "docs/duplicates.md",
     "docs/models.md",
+    "docs/publish.md",
     "docs/quality.md",
     "docs/steward.md",
     "demo/generator/CARD.md",

@@ -31,12 +31,14 @@ export class Grid {
 
   /** Show these faces. The cursor stays with its face where it is listed, else with its place. */
   show(model, list, measure) {
-    const face = this.face();
+    const old = this.model ?? model;
+    const here = (i) => (model === old ? i : model.numbers.get(old.ids[i])); // a set that was built anew numbers its own
+    const face = here(this.face());
     this.model = model;
     this.list = list;
     this.measure = measure;
     this.places = new Map(list.map((i, place) => [i, place]));
-    this.selected = new Set([...this.selected].filter((i) => this.places.has(i)));
+    this.selected = new Set([...this.selected].map(here).filter((i) => this.places.has(i)));
     this.cursor = this.places.get(face) ?? Math.max(0, Math.min(this.cursor, list.length - 1));
     this.anchor = this.cursor;
     this.layOut();

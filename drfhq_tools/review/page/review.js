@@ -37,7 +37,7 @@ async function load() {
   $("mature-label").hidden = !model.columns.mature.includes(1);
   $("sort").replaceChildren(new Option("in order", ""), ...model.measures.map(option));
   facets.build(model);
-  showQuery();
+  showFields();
   list();
   trouble(sent.trouble);
 }
@@ -54,7 +54,7 @@ function list() {
   listed = new Set(found);
   grid.show(model, found, query.sort);
   showCounts(found, counts);
-  showQuery();
+  showSort();
   sessionStorage.setItem("query", JSON.stringify(query));
 }
 
@@ -83,13 +83,17 @@ function showCounts(found, counts) {
   $("empty").textContent = model.size ? "No face matches. Clear a filter at the left, the search or the range." : "The data set has no faces.";
 }
 
-function showQuery() {
-  $("search").value = query.text;
-  $("sort").value = query.sort;
+function showSort() {
   $("direction").textContent = query.descending ? "↓" : "↑";
   $("direction").title = query.descending ? "largest first" : "smallest first";
   for (const id of ["direction", "from", "to"]) $(id).disabled = !query.sort;
-  for (const id of ["from", "to"]) if (document.activeElement !== $(id)) $(id).value = query[id] ?? "";
+}
+
+/** Not at each listing: someone may be typing. */
+function showFields() {
+  $("search").value = query.text;
+  $("sort").value = query.sort;
+  for (const id of ["from", "to"]) $(id).value = query[id] ?? "";
 }
 
 function showAbout() {
@@ -330,9 +334,15 @@ typed("from", limit);
 typed("to", limit);
 $("sort").addEventListener("change", () => {
   Object.assign(query, { sort: $("sort").value, from: null, to: null });
+  showFields();
   list();
+  grid.moveTo(0, false); // what the order brings to the front is what it was chosen for
 });
-$("direction").addEventListener("click", () => { query.descending = !query.descending; list(); });
+$("direction").addEventListener("click", () => {
+  query.descending = !query.descending;
+  list();
+  grid.moveTo(0, false);
+});
 $("refresh").addEventListener("click", () => { list(); $("grid").focus(); });
 $("mature").addEventListener("change", showMature);
 $("help-button").addEventListener("click", () => $("help").showModal());

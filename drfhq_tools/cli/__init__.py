@@ -10,6 +10,7 @@ import click
 from drfhq_tools import __version__
 from drfhq_tools.cli.balance import balance_command
 from drfhq_tools.cli.build import build_command
+from drfhq_tools.cli.card import card_command
 from drfhq_tools.cli.crawl import crawl_command
 from drfhq_tools.cli.export import export_command
 from drfhq_tools.cli.filter import filter_command
@@ -17,6 +18,7 @@ from drfhq_tools.cli.merge import merge_command
 from drfhq_tools.cli.models import models_group
 from drfhq_tools.cli.push import push_command
 from drfhq_tools.cli.remove import remove_command
+from drfhq_tools.cli.report import report_command
 from drfhq_tools.cli.review import review_command
 from drfhq_tools.cli.stats import stats_command
 from drfhq_tools.cli.verify import verify_command
@@ -48,6 +50,7 @@ def main() -> None:
 
 main.add_command(balance_command)
 main.add_command(build_command)
+main.add_command(card_command)
 main.add_command(crawl_command)
 main.add_command(export_command)
 main.add_command(filter_command)
@@ -55,6 +58,7 @@ main.add_command(merge_command)
 main.add_command(models_group)
 main.add_command(push_command)
 main.add_command(remove_command)
+main.add_command(report_command)
 main.add_command(review_command)
 main.add_command(stats_command)
 main.add_command(verify_command)

@@ -18,7 +18,7 @@ from drfhq_tools.labels.faceapi import FaceApi
 from drfhq_tools.labels.fairface import FairFace
 from drfhq_tools.models import ModelFile, resolve
 
-__all__ = ["LABELERS", "Labeler", "labeler_weights", "make_labeler"]
+__all__ = ["LABELERS", "LABELER_WEIGHTS", "Labeler", "labeler_weights", "make_labeler"]
 
 LABELERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {labeler.name: labeler.attributes for labeler in (DlibGender, FaceApi, FairFace)}
@@ -28,7 +28,11 @@ LABELERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 _MAKERS: Final[Mapping[str, Callable[[ModelFile], Labeler]]] = {
     labeler.name: labeler for labeler in (DlibGender, FaceApi, FairFace)
 }
-_WEIGHTS: Final = {DlibGender.name: "dlib-gender", FaceApi.name: "faceapi-age-gender", FairFace.name: "fairface"}
+LABELER_WEIGHTS: Final[Mapping[str, str]] = {
+    DlibGender.name: "dlib-gender",
+    FaceApi.name: "faceapi-age-gender",
+    FairFace.name: "fairface",
+}
 """What the registry calls them."""
 
 
@@ -39,7 +43,7 @@ def labeler_weights(name: str, weights: Path | None = None) -> ModelFile:
         UsageError: no labeler has this name.
         ModelFileError: the file is missing or damaged; the message says how to get it.
     """
-    return resolve(_WEIGHTS[_known(name)], override=weights)
+    return resolve(LABELER_WEIGHTS[_known(name)], override=weights)
 
 
 def make_labeler(name: str, weights: Path | None = None) -> Labeler:

@@ -16,9 +16,9 @@ from drfhq_tools.assemble import Built, read_build
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.manifest import Manifest, open_manifest
 from drfhq_tools.manifest.reader import read_labels, read_rejects
-from drfhq_tools.records import FaceRecord, Reject, RejectReason
+from drfhq_tools.records import FaceRecord, LabelStatus, Reject, RejectReason
 from drfhq_tools.report.funnel import Funnel, count_losses, distinct_faces, is_note
-from drfhq_tools.report.labels import Composition, Confidence, Word, compositions, confidences, words
+from drfhq_tools.report.labels import STATUSES, Composition, Confidence, Word, compositions, confidences, words
 from drfhq_tools.report.measures import POSE, QUALITY, Measured, measured
 from drfhq_tools.report.origins import Origins, Split, origins, splits
 from drfhq_tools.report.picks import Cell, Group, Rejected, cells, copies, identities, rejected
@@ -62,6 +62,12 @@ class Facts:
         return prod(map(len, self.stats.classes.values()))
 
     @property
+    def met_statuses(self) -> tuple[LabelStatus, ...]:
+        """The ways in which any face's label is known, or is not."""
+        met = {name for counts in self.stats.status.values() for name in counts}
+        return tuple(status for status in STATUSES if status in met)
+
+    @property
     def shown_cells(self) -> tuple[Cell, ...]:
         """The largest cells, in their own order."""
         largest = sorted(self.cells, key=lambda cell: -cell.count)[:MOST_CELLS]
@@ -90,7 +96,7 @@ class Facts:
         for group in self.shown_groups:
             yield from group.rejects
         for one in self.rejected_files:
-            yield from (reject for reject in one.examples if reject.reason is RejectReason.NO_FACE)
+            yield from one.examples if one.shown else ()
 
 
 def gather(data: Path) -> Facts:

@@ -14,11 +14,9 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.manifest.schema import REASONS
 from drfhq_tools.report import charts
 from drfhq_tools.report.facts import MOST_CELLS, MOST_GROUPS, PER_CELL, PER_GROUP, PER_MEASURE, PER_REASON, Facts
-from drfhq_tools.report.labels import STATUSES
 from drfhq_tools.report.measures import Measure
 from drfhq_tools.report.origins import web_address
 from drfhq_tools.report.picks import UNSHOWN
@@ -77,8 +75,6 @@ def _environment() -> Environment:
         "stacked_bar": charts.stacked_bar,
         "histogram_chart": charts.histogram_chart,
         "TITLES": _TITLES,
-        "VOCABULARY": VOCABULARY,
-        "STATUSES": STATUSES,
         "CROSSED": CROSSED,
         "UNKNOWN": UNKNOWN,
         "REASONS": REASONS,

@@ -45,14 +45,21 @@ class Rejected:
         """What the reason means, and what to do about it."""
         return REASONS[self.reason]
 
+    @property
+    def shown(self) -> bool:
+        """Whether its pictures can be opened and may be."""
+        return self.reason is RejectReason.NO_FACE or any(reject.found for reject in self.examples)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Faces that belong together: how many are kept and left out, and a few of either."""
+    """Faces that belong together: how many are kept and left out, how many people the kept are of as far as was
+    declared, and a few of either."""
 
     name: str
     kept: int
     left_out: int
+    subjects: int
     faces: tuple[FaceRecord, ...]
     rejects: tuple[Reject, ...] = ()
 
@@ -78,18 +85,18 @@ def cells(faces: Sequence[FaceRecord], most: int) -> tuple[Cell, ...]:
 
 
 def varied(faces: Iterable[FaceRecord], most: int) -> tuple[FaceRecord, ...]:
-    """A few of them, one a person as long as there are others."""
+    """A few of them, one a person as long as there are others, whom a network takes for one counting as one."""
     ordered = sorted(faces, key=lambda face: face.face_id)
     first: dict[str, FaceRecord] = {}
     for face in ordered:
-        first.setdefault(person(face), face)
+        first.setdefault(face.subject_id or face.identity_group or face.duplicate_group, face)
     chosen = {face.face_id for face in first.values()}
     return tuple([*first.values(), *(face for face in ordered if face.face_id not in chosen)][:most])
 
 
 def person(face: FaceRecord) -> str:
-    """The best name there is for whom it shows: as declared, as a network guessed, else the picture's copies."""
-    return face.subject_id or face.identity_group or face.duplicate_group
+    """Whom it is counted as: the subject declared; without one a face and its copies are a person."""
+    return face.subject_id or face.duplicate_group
 
 
 def rejected(rejects: Iterable[Reject], most: int) -> tuple[Rejected, ...]:
@@ -146,6 +153,7 @@ def _groups(
             name=name,
             kept=len(found.get(name, ())),
             left_out=len(left_out.get(name, ())),
+            subjects=len({face.subject_id for face in found.get(name, ()) if face.subject_id}),
             faces=tuple(found.get(name, ()))[:most],
             rejects=tuple(left_out.get(name, ()))[: max(0, most - len(found.get(name, ())))],
         )

@@ -27,6 +27,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -183,7 +184,7 @@ class _Scene:
             self._take_url(address)
 
     def _take_url(self, url: str | None) -> None:
-        vendor, product = _origin(_folders(url)[0])
+        vendor, product = _origin(_split(url)[0])
         for names, name in ((self.vendors, vendor), (self.products, product)):
             if name:
                 names[name.casefold()] = min(name, names.get(name.casefold(), name))
@@ -248,21 +249,23 @@ def _is_dialled(modifier: dict[str, object]) -> bool:
     return value != 0 or isinstance(value, bool)
 
 
-def _folders(url: str | None) -> tuple[list[str], str]:
-    """The parts of an address in a content library, and the id in the file; no parts for one that leads elsewhere.
-
-    Parts are percent-decoded. An address with ``..``, with control characters or with endless names has none.
-    """
+def _split(url: str | None) -> tuple[tuple[str, ...], str]:
+    """The parts of an address in a content library, percent-decoded, and the id in the file it names."""
     path, _, fragment = (url or "").partition("#")
-    if len(path) > _MAX_URL_CHARS or not path.startswith("/"):
-        return [], ""
-    parts = [_name(unquote(part)) for part in path[1:].split("/")]
-    if any(not part or part in {".", ".."} or "/" in part or "\\" in part for part in parts):
-        return [], ""
-    return parts, unquote(fragment.partition("?")[0])
+    return _parts(path) if len(path) <= _MAX_URL_CHARS else (), unquote(fragment.partition("?")[0])
 
 
-def _origin(parts: list[str]) -> tuple[str, str]:
+@lru_cache(maxsize=256)  # a figure's bones share one path
+def _parts(path: str) -> tuple[str, ...]:
+    """None for an address that leads elsewhere, or has ``..``, control characters or endless names in it."""
+    if not path.startswith("/"):
+        return ()
+    parts = tuple(_name(unquote(part)) for part in path[1:].split("/"))
+    strange = any(not part or part in {".", ".."} or "/" in part or "\\" in part for part in parts)
+    return () if strange else parts
+
+
+def _origin(parts: tuple[str, ...]) -> tuple[str, str]:
     """Vendor and product by the parts of an address; empty where it names none."""
     known = [part.casefold() for part in parts]
     if known[:2] == ["runtime", "textures"] and len(parts) > 3:
@@ -278,13 +281,13 @@ def _origin(parts: list[str]) -> tuple[str, str]:
 
 def _figure_at(url: str | None) -> BaseFigure | None:
     """The base figure whose root node the address is; its bones are in the same file."""
-    parts, node = _folders(url)
+    parts, node = _split(url)
     stem, _, suffix = parts[-1].casefold().rpartition(".") if parts else ("", "", "")
     return _FIGURES.get(stem) if suffix == "dsf" and node.casefold() == stem else None
 
 
 def _legacy_figure_at(urls: list[str | None]) -> BaseFigure | None:
-    parts = [part.casefold() for url in urls for part in _folders(url)[0]]
+    parts = [part.casefold() for url in urls for part in _split(url)[0]]
     return next((figure for start, figure in _LEGACY.items() if any(part.startswith(start) for part in parts)), None)
 
 

@@ -21,13 +21,20 @@ AMBIGUOUS: Final = object()
 
 _MAX_PART_BYTES: Final = 4 << 20
 _MAX_DEPTH: Final = 100
-_MAX_STEPS: Final = 20_000_000
+_MAX_STEPS: Final = 5_000_000
+_LEVELS: Final = 2
 _STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
-_FLAT: Final = rb'(?:\[(?:[^\[\]{}"]++|' + _STRING + rb')*+\]|\{(?:[^\[\]{}"]++|' + _STRING + rb")*+\})"
-_TOKEN: Final = re.compile(rb"[ \t\r\n]*+(" + _STRING + rb'|[\[\]{}:,]|[^\s"\[\]{}:,]++)', re.DOTALL)
-# Lists and objects that hold none are passed in one go, and so are rows of them, such as a mesh's vertices.
-_PASSED: Final = re.compile(rb'[^\[\]{}"]*+((?:' + _FLAT + rb"[\s,]*+)++|" + _STRING + rb"|[\[\]{}])?+", re.DOTALL)
-_SPACE: Final = re.compile(rb"\s*+")
+
+
+def _piece(levels: int) -> bytes:
+    """A pattern of a string, of other text, or of what stands in brackets, nested so deep at most."""
+    inner = rb"|[\[{]" + _piece(levels - 1) + rb"*+[\]}]" if levels else b""
+    return rb'(?:[^\[\]{}"]++|' + _STRING + inner + rb")"
+
+
+_TOKEN: Final = re.compile(rb"[ \t\r\n]*+(?:" + _STRING + rb'|[\[\]{}:,]|[^\s"\[\]{}:,]++)', re.DOTALL)
+# What is not nested deep, such as the rows of a mesh, is passed in one go; else a bracket at a time.
+_PASSED: Final = re.compile(_piece(_LEVELS) + rb"++|[\[\]{}]", re.DOTALL)
 
 Path = tuple[str, ...]
 
@@ -58,10 +65,10 @@ class _Skimmer:
         if self._token() != b"{":
             raise SidecarError("must hold one JSON object")
         yield from self._object(())
-        while self._more:
-            self._take(_SPACE)
+        while not (rest := self._text[self._at :].strip()) and self._more:
+            self._at = len(self._text)
             self._refill()
-        if self._text[self._at :].strip():
+        if rest:
             raise SidecarError("no valid JSON: something follows its end")
 
     def _object(self, path: Path) -> Iterator[tuple[Path, object]]:
@@ -124,45 +131,32 @@ class _Skimmer:
         """The text up to where the bracket that is passed closes, in pieces."""
         depth = 1
         while depth:
-            match = self._take(_PASSED)
-            structure = match[1]
-            if structure in (b"[", b"{"):
+            piece = self._take(_PASSED)
+            if piece in (b"[", b"{"):
                 depth += 1
                 if depth > _MAX_DEPTH:
                     raise SidecarError(f"is nested more than {_MAX_DEPTH} deep")
-            elif structure in (b"]", b"}"):
+            elif piece in (b"]", b"}"):
                 depth -= 1
-            elif not match[0]:
-                self._refill_or_fail()
-            yield match[0]
+            yield piece
 
     def _token(self) -> bytes:
         """The next string, bracket, colon or comma, or a run of other text."""
-        while True:
-            match = _TOKEN.match(self._text, self._at)
-            if match and (match.end() < len(self._text) or not self._more):
-                self._count()
-                self._at = match.end()
-                return match[1]
-            self._refill_or_fail()
+        return self._take(_TOKEN, whole=True).strip()
 
-    def _take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
-        """What a pattern that may match nothing matches."""
-        self._count()
-        match = pattern.match(self._text, self._at)
-        assert match is not None
-        self._at = match.end()
-        return match
-
-    def _count(self) -> None:
+    def _take(self, pattern: re.Pattern[bytes], *, whole: bool = False) -> bytes:
+        """The next text of this pattern; if ``whole``, up to where it ends and not to where the text at hand does."""
         self._steps += 1
         if self._steps > _MAX_STEPS:
             raise SidecarError(f"has more than {_MAX_STEPS} pieces: no scene")
-
-    def _refill_or_fail(self) -> None:
-        if not self._more:
-            raise SidecarError("no valid JSON: it ends too early")
-        self._refill()
+        while True:
+            match = pattern.match(self._text, self._at)
+            if match and (not whole or match.end() < len(self._text) or not self._more):
+                self._at = match.end()
+                return match[0]
+            if not self._more:
+                raise SidecarError("no valid JSON: it ends too early")
+            self._refill()
 
     def _refill(self) -> None:
         """At least twice the text, so that matching anew what did not end costs no more than reading it."""
@@ -190,7 +184,7 @@ class _Skimmer:
 
 def _parsed(text: bytes) -> object:
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_object_of)
+        return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise SidecarError(f"is not UTF-8 text ({error.reason})") from error
     except (ValueError, RecursionError) as error:
@@ -204,3 +198,6 @@ def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
             if value is AMBIGUOUS or values[name] != value:
                 values[name] = AMBIGUOUS
     return values
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object_of)

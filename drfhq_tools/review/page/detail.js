@@ -1,6 +1,6 @@
 // One face, large, with all that is known of it.
 
-import { ATTRIBUTES, TITLES, shown, titleOf } from "./model.js";
+import { ATTRIBUTES, TITLES, measured, titleOf } from "./model.js";
 import { fetchFace } from "./server.js";
 
 const ORIGIN = [
@@ -119,7 +119,7 @@ function measures(model, row) {
     if (!(name in row) || name.endsWith("_probability")) continue;
     const title = line("dt", titleOf(name));
     title.title = meaning;
-    list.append(title, line("dd", shown(row[name])));
+    list.append(title, line("dd", measured(name, row[name])));
   }
   return list;
 }

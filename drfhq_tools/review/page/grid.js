@@ -1,6 +1,6 @@
 // The grid: only the tiles in sight exist. A tile that comes into sight is one that went out of it, filled anew.
 
-import { ATTRIBUTES, shown } from "./model.js";
+import { ATTRIBUTES, measured } from "./model.js";
 
 const TILE = 148;
 const CAPTION = 24;
@@ -159,9 +159,10 @@ export class Grid {
     image.addEventListener("load", () => image.classList.add("here"));
     image.addEventListener("error", () => element.classList.add("broken"));
     const mark = document.createElement("b");
+    const figure = document.createElement("i");
     const caption = document.createElement("span");
-    element.append(image, mark, caption);
-    const tile = { element, image, mark, caption, place: -1, face: -1 };
+    element.append(image, mark, figure, caption);
+    const tile = { element, image, mark, figure, caption, place: -1, face: -1 };
     element.addEventListener("mousedown", (event) => this.onMouse(event, tile));
     this.rows.append(element);
     return tile;
@@ -211,8 +212,11 @@ export class Grid {
     }
   }
 
+  /** Those in the middle first. */
   loadPictures() {
-    for (const tile of this.tiles) {
+    const middle = ((this.box.scrollTop + this.box.clientHeight / 2) / this.pitch) * this.columnCount;
+    const distance = (tile) => Math.abs(tile.place - middle);
+    for (const tile of [...this.tiles].sort((one, other) => distance(one) - distance(other))) {
       if (tile.element.hidden || tile.image.hasAttribute("src") || this.model.leftOut[tile.face]) continue;
       tile.image.src = `/thumbnail/${tile.id}`;
     }
@@ -231,13 +235,13 @@ export class Grid {
     element.ariaSelected = String(this.selected.has(i));
     element.ariaLabel = [this.model.columns.source_path[i], ...words, verdict ?? "undecided"].join(", ");
     tile.mark.textContent = { keep: "✓", reject: "✕" }[verdict] ?? "";
-    const parts = this.measure ? [[shown(this.model.columns[this.measure][i]), "figure"]] : [];
-    for (const name of ATTRIBUTES) parts.push([short(this.model.word(name, i)), this.model.status(name, i)]);
-    tile.caption.replaceChildren(...parts.map(([text, kind]) => {
-      const part = document.createElement("em");
-      part.className = kind;
-      part.textContent = text;
-      return part;
+    tile.figure.hidden = !this.measure;
+    tile.figure.textContent = this.measure ? measured(this.measure, this.model.columns[this.measure][i]) : "";
+    tile.caption.replaceChildren(...ATTRIBUTES.map((name) => {
+      const word = document.createElement("em");
+      word.className = this.model.status(name, i);
+      word.textContent = short(this.model.word(name, i));
+      return word;
     }));
   }
 }

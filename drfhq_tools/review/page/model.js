@@ -68,6 +68,8 @@ export class Model {
     const statusOf = Object.fromEntries(ATTRIBUTES.map((name) => [name, statusBit(name)]));
     return [
       group("verdict", "Verdict", ["undecided", "kept", "rejected"], (i) => 1 << this.verdicts[i]),
+      group("status", "Label status", this.statuses, (i, of) => of === "any"
+        ? statusOf.gender(i) | statusOf.age_group(i) | statusOf.race(i) : statusOf[of](i), "any"),
       ...ATTRIBUTES.map((name) => {
         const unknown = this.vocabulary[name].length;
         return group(name, TITLES[name], [...this.vocabulary[name], "unknown"], (i) => {
@@ -75,8 +77,6 @@ export class Model {
           return 1 << (code === UNKNOWN ? unknown : code);
         });
       }),
-      group("status", "Label status", this.statuses, (i, of) => of === "any"
-        ? statusOf.gender(i) | statusOf.age_group(i) | statusOf.race(i) : statusOf[of](i), "any"),
       group("split", TITLES.split, splits, (i) => 1 << splits.indexOf(this.columns.split[i])),
     ];
   }
@@ -86,18 +86,22 @@ export class Model {
     const words = query.text.toLowerCase().split(/\s+/).filter(Boolean);
     const column = query.sort ? this.columns[query.sort] : null;
     const counts = this.groups.map((group) => new Array(group.values.length).fill(0));
+    const picked = this.groups.map((group) => query.picked[group.key] ?? 0);
+    const bits = new Array(this.groups.length);
     const found = [];
     for (let i = 0; i < this.size; i++) {
       if (words.length && !words.every((word) => this.haystack(i).includes(word))) continue;
       if (column && !within(column[i], query.from, query.to)) continue;
-      const bits = this.groups.map((group) => group.bit(i, query.statusOf));
-      const failed = this.groups.filter((group, g) => query.picked[group.key] && !(query.picked[group.key] & bits[g]));
-      if (failed.length === 0) found.push(i);
-      if (failed.length <= 1) {
-        this.groups.forEach((group, g) => {
-          if (failed.length && failed[0] !== group) return;
-          for (let v = 0; v < counts[g].length; v++) counts[g][v] += (bits[g] >> v) & 1;
-        });
+      let failed = 0, failing = -1;
+      for (let g = 0; g < bits.length; g++) {
+        bits[g] = this.groups[g].bit(i, query.statusOf);
+        if (picked[g] && !(picked[g] & bits[g])) { failed++; failing = g; }
+      }
+      if (failed === 0) found.push(i);
+      if (failed > 1) continue;
+      for (let g = 0; g < bits.length; g++) {
+        if (failed && g !== failing) continue;
+        for (let v = 0, left = bits[g]; left; v++, left >>= 1) counts[g][v] += left & 1;
       }
     }
     return { found: column ? sorted(found, column, query.descending) : found, counts };
@@ -110,8 +114,14 @@ export function blankQuery() {
 }
 
 /** A value as people read it: four figures, no more. */
-export function shown(value) {
+function shown(value) {
   return value === null ? "–" : String(Number(value.toPrecision(4)));
+}
+
+/** A measure with its unit. */
+export function measured(name, value) {
+  const unit = value === null ? "" : { px: " px", deg: "°" }[name.split("_").at(-1)] ?? "";
+  return shown(value) + unit;
 }
 
 export function titleOf(name) {

@@ -81,6 +81,8 @@ _MAX_BYTES: Final = 1 << 30
 _MAX_URL_CHARS: Final = 4000
 _MAX_NAME_CHARS: Final = 200
 _MAX_PARTS: Final = 500_000
+_MAX_LAYERS: Final = 1000
+"""Meshes of a node, or maps of an image."""
 _MAX_NAMES: Final = 2000
 _GZIP: Final = b"\x1f\x8b"
 _COPY: Final = re.compile(r"\s*\(\d+\)$")
@@ -140,10 +142,8 @@ class _Scene:
             if _is_dialled(part):
                 self._take_url(_get(part, "url", str, name))
         else:
-            for layer in _get(part, "map", list, name) or ():
-                if not isinstance(layer, dict):
-                    raise SidecarError(f"{name}.map must hold objects")
-                self._take_url(_get(layer, "url", str, f"{name}.map"))
+            for url in _urls(part, "map", name):
+                self._take_url(url)
 
     def fields(self) -> Fields:
         """By the names a label table has them under."""
@@ -173,14 +173,11 @@ class _Scene:
     def _take_node(self, part: dict[str, object]) -> None:
         url = _get(part, "url", str, "scene.nodes")
         label = _get(part, "label", str, "scene.nodes")
-        meshes = _get(part, "geometries", list, "scene.nodes") or []
-        if any(not isinstance(mesh, dict) for mesh in meshes):
-            raise SidecarError("scene.nodes.geometries must hold objects")
-        urls = [url, *(_get(mesh, "url", str, "scene.nodes.geometries") for mesh in meshes if isinstance(mesh, dict))]
-        figure = _figure_at(url) or (_legacy_figure_at(urls) if meshes else None)
+        meshes = _urls(part, "geometries", "scene.nodes")
+        figure = _figure_at(url) or (_legacy_figure_at([url, *meshes]) if meshes else None)
         if figure:
             self.figures.append((figure, label))
-        for address in urls:
+        for address in (url, *meshes):
             self._take_url(address)
 
     def _take_url(self, url: str | None) -> None:
@@ -238,6 +235,14 @@ def _get(holder: dict[str, object], name: str, kind: type[_Kind], where: str) ->
         return value
     wanted = {str: "text", dict: "an object", list: "a list"}[kind]
     raise SidecarError(f"{where}.{name} {'comes twice' if value is AMBIGUOUS else f'must be {wanted}'}")
+
+
+def _urls(holder: dict[str, object], name: str, where: str) -> list[str | None]:
+    """The addresses of the objects in a list."""
+    items = _get(holder, name, list, where) or []
+    if len(items) > _MAX_LAYERS or not all(isinstance(item, dict) for item in items):
+        raise SidecarError(f"{where}.{name} must hold objects, {_MAX_LAYERS} at most")
+    return [_get(item, "url", str, f"{where}.{name}") for item in items if isinstance(item, dict)]
 
 
 def _is_dialled(modifier: dict[str, object]) -> bool:

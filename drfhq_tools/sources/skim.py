@@ -20,6 +20,7 @@ AMBIGUOUS: Final = object()
 """In a parsed part: the value of a key that comes twice with two values."""
 
 _MAX_PART_BYTES: Final = 4 << 20
+_MAX_PARTS_BYTES: Final = 256 << 20
 _MAX_DEPTH: Final = 100
 _MAX_STEPS: Final = 5_000_000
 _LEVELS: Final = 2
@@ -59,7 +60,7 @@ class _Skimmer:
         self._chunks = chunks
         self._wanted = frozenset(wanted)
         self._above = {path[:depth]: path[depth] == EACH for path in wanted for depth in range(len(path))}
-        self._text, self._at, self._more, self._steps = b"", 0, True, 0
+        self._text, self._at, self._more, self._steps, self._parts_bytes = b"", 0, True, 0, 0
 
     def document(self) -> Iterator[tuple[Path, object]]:
         if self._token() != b"{":
@@ -125,6 +126,9 @@ class _Skimmer:
             size += len(piece)
             if size > _MAX_PART_BYTES:
                 raise SidecarError(f"has a part of more than {_MAX_PART_BYTES >> 20} MB where a few lines are expected")
+        self._parts_bytes += size
+        if self._parts_bytes > _MAX_PARTS_BYTES:
+            raise SidecarError(f"has more than {_MAX_PARTS_BYTES >> 20} MB of what is read whole")
         return b"".join(pieces)
 
     def _pieces(self) -> Iterator[bytes]:

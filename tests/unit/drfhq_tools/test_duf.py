@@ -396,6 +396,8 @@ def test_memory_does_not_grow_with_what_is_passed_over(tmp_path: Path) -> None:
         (b'{"scene": {"nodes": [{"a": "' + b"a" * (5 << 20) + b'"}]}}', "more than 4 MB"),
         (b'{"scene": {"nodes": [{"a": [0' + b",0" * (3 << 20) + b"]}]}}", "has a part of more than 4 MB"),
         (b'{"a": ' + b" " * (9 << 20) + b"1}", "more than 4 MB"),
+        (b'{"scene": {"nodes": [{"geometries": [{}' + b",{}" * 1000 + b"]}]}}", "must hold objects, 1000 at most"),
+        (b'{"image_library": [{"map": [{}' + b",{}" * 1000 + b"]}]}", "must hold objects, 1000 at most"),
     ],
 )
 def test_parts_no_scene_has(tmp_path: Path, content: bytes, message: str) -> None:
@@ -418,6 +420,14 @@ def test_too_many_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(skim_module, "_MAX_STEPS", 1000)
     assert read(tmp_path, GOOD)
     assert "more than 1000 pieces" in refused(tmp_path, b'{"a": [' + b"[[[[0]]]]," * 5000 + b"0]}")
+
+
+def test_too_much_to_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skim_module, "_MAX_PARTS_BYTES", 10 << 20)
+    node = b'{"a": [0' + b",0" * (1 << 20) + b"]}"
+    assert "has more than 10 MB of what is read whole" in refused(
+        tmp_path, b'{"scene": {"nodes": [' + b",".join([node] * 8) + b"]}}"
+    )
 
 
 # The stream reader by itself.

@@ -8,6 +8,7 @@ const GAP = 8;
 const SPARE_ROWS = 2;
 const FAST_PX_PER_MS = 4; // faster than anyone can look: pictures wait until the scrolling slows
 const REST_MS = 80;
+const AT_ONCE = 4; // pictures; browsers open six connections to a server, and decisions must not wait in line
 
 export class Grid {
   /** `onChange` is told whenever the cursor or the selection has moved. */
@@ -156,13 +157,18 @@ export class Grid {
     const image = document.createElement("img");
     image.alt = "";
     image.draggable = false;
-    image.addEventListener("load", () => image.classList.add("here"));
-    image.addEventListener("error", () => element.classList.add("broken"));
     const mark = document.createElement("b");
     const figure = document.createElement("i");
     const caption = document.createElement("span");
     element.append(image, mark, figure, caption);
-    const tile = { element, image, mark, figure, caption, place: -1, face: -1 };
+    const tile = { element, image, mark, figure, caption, place: -1, face: -1, id: null, coming: false };
+    const ended = (name) => () => {
+      (name === "here" ? image : element).classList.add(name);
+      tile.coming = false;
+      this.loadPictures();
+    };
+    image.addEventListener("load", ended("here"));
+    image.addEventListener("error", ended("broken"));
     element.addEventListener("mousedown", (event) => this.onMouse(event, tile));
     this.rows.append(element);
     return tile;
@@ -195,7 +201,7 @@ export class Grid {
     if (tile.id !== id) {
       element.classList.remove("broken");
       tile.image.classList.remove("here");
-      tile.image.removeAttribute("src"); // ends what is still being fetched
+      this.stopLoading(tile);
       tile.id = id;
     }
     tile.face = i;
@@ -206,18 +212,25 @@ export class Grid {
 
   putAway(tile) {
     tile.element.hidden = true;
-    if (!tile.image.classList.contains("here")) {
-      tile.image.removeAttribute("src");
-      tile.id = null;
-    }
+    if (!tile.coming) return;
+    this.stopLoading(tile);
+    tile.id = null;
   }
 
-  /** Those in the middle first. */
+  stopLoading(tile) {
+    tile.image.removeAttribute("src");
+    tile.coming = false;
+  }
+
+  /** Those in the middle first, a few at once. */
   loadPictures() {
     const middle = ((this.box.scrollTop + this.box.clientHeight / 2) / this.pitch) * this.columnCount;
     const distance = (tile) => Math.abs(tile.place - middle);
-    for (const tile of [...this.tiles].sort((one, other) => distance(one) - distance(other))) {
-      if (tile.element.hidden || tile.image.hasAttribute("src") || this.model.leftOut[tile.face]) continue;
+    const free = AT_ONCE - this.tiles.filter((tile) => tile.coming).length;
+    const waiting = this.tiles.filter((tile) =>
+      !tile.element.hidden && !tile.image.hasAttribute("src") && !this.model.leftOut[tile.face]);
+    for (const tile of waiting.sort((one, other) => distance(one) - distance(other)).slice(0, Math.max(0, free))) {
+      tile.coming = true;
       tile.image.src = `/thumbnail/${tile.id}`;
     }
   }

@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +21,9 @@ from typing import IO, Final
 import cv2
 import deflate
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from drfhq_tools import png
 from drfhq_tools.errors import DecodeError
 from drfhq_tools.records import Pixels, RejectReason
 
@@ -33,11 +32,9 @@ SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", 
 UNREAD_SUFFIXES: Final = frozenset({".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".exr", ".hdr", ".psd", ".tga"})
 MAX_PIXELS: Final = 200_000_000
 HEAD_BYTES: Final = 16
-_MAGIC: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"BM")
-_PNG_DEPTH_AT: Final = 24  # the byte of a PNG that holds the bits of a sample
+_MAGIC: Final = (png.SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 _BACKGROUND: Final = (128, 128, 128, 255)
 _SRGB: Final = ImageCms.createProfile("sRGB")
-_PNG_RGB: Final = 2
 _PNG_FILTER_UP: Final = 2
 _QUICKEST: Final = 1
 _EIGHT_BIT: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB"})
@@ -89,14 +86,9 @@ def encode_png(pixels: Pixels) -> bytes:
     filtered[:, 0] = _PNG_FILTER_UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_RGB, 0, 0, 0)
-    data = bytes(deflate.zlib_compress(filtered, _QUICKEST))
-    chunks = (_png_chunk(b"IHDR", header), _png_chunk(b"IDAT", data), _png_chunk(b"IEND", b""))
-    return _MAGIC[0] + b"".join(chunks)
-
-
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+    header = struct.pack(">IIBBBBB", width, height, *png.EIGHT_BIT_RGB)
+    data = deflate.zlib_compress(filtered, _QUICKEST)
+    return png.joined((b"IHDR", [header]), (b"IDAT", [data]), (b"IEND", []))
 
 
 def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
@@ -156,25 +148,28 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _plain_bytes(image: Image.Image, file: IO[bytes]) -> npt.NDArray[np.uint8] | None:
-    """The file's bytes where its samples are the pixels as they are: 8-bit RGB, upright, sRGB, opaque; else None."""
+def _plain_bytes(image: Image.Image, file: IO[bytes]) -> bytes | None:
+    """A file OpenCV makes the same pixels of, where this one is plain: 8-bit RGB, upright, sRGB, opaque; else None.
+
+    Pillow would decode a PNG to look for EXIF behind its pixels, and calls 16 bits RGB as well: its chunks say more.
+    """
     if image.format not in {"JPEG", "PNG"} or image.mode != "RGB" or "transparency" in image.info:
         return None
     if _foreign_profile(image) is not None:
         return None
+    if image.format == "JPEG" and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        return None
     file.seek(0)
-    data = file.read()
-    if image.format == "JPEG":
-        plain = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    else:  # Pillow would decode a PNG to look for EXIF behind its pixels, and calls 16 bits RGB as well
-        plain = data[_PNG_DEPTH_AT] == 8 and b"eXIf" not in data and b"adobe.xmp" not in data
-    return np.frombuffer(data, dtype=np.uint8) if plain else None
+    return file.read() if image.format == "JPEG" else png.inflated(file.read())
 
 
 def _pixels(image: Image.Image, file: IO[bytes]) -> Pixels:
     """By OpenCV where the file is plain: the same pixels as Pillow's in less time. What it refuses Pillow may judge."""
     data = _plain_bytes(image, file)
-    plain = None if data is None else cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    plain = None
+    if data is not None:
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        plain = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     return _upright_srgb(image) if plain is None else np.asarray(plain, dtype=np.uint8)
 
 

@@ -319,6 +319,22 @@ def test_reviewed_labels_beat_all_others_and_are_undone(raw: Path, network: Path
     assert contents(out) == before
 
 
+def test_a_reviewed_label_that_no_review_backs_is_found(raw: Path, network: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(raw, out, network)
+    face, other = by_path(out)["0.png 0"], by_path(out)["1.png 0"]
+    decide(out, face, labels={"gender": "male"})
+    assert run("filter", out).exit_code == 0
+    decide(out, other, labels={"gender": "male"})  # not applied yet, which is no fault
+    assert run("verify", out).exit_code == 0
+    lines = (out / FILE_NAME).read_bytes().splitlines(keepends=True)
+    (out / FILE_NAME).write_bytes(lines[1])
+    result = run("verify", out)
+    assert (result.exit_code, "no line of reviews.jsonl" in " ".join(result.stdout.split())) == (1, True)
+    (out / FILE_NAME).unlink()  # as it is left out of what is published
+    assert run("verify", out).exit_code == 0
+
+
 def test_who_a_reviewer_takes_for_a_minor_is_none_of_a_mature_picture(raw: Path, network: Path, tmp_path: Path) -> None:
     pictures, out, mature = tmp_path / "raw", tmp_path / "out", "keep_mature=true"
     shutil.copytree(raw, pictures)

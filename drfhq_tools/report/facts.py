@@ -19,7 +19,7 @@ from drfhq_tools.manifest.reader import read_labels, read_rejects
 from drfhq_tools.records import FaceRecord, LabelStatus, Reject, RejectReason
 from drfhq_tools.report.funnel import Funnel, count_losses, distinct_faces, is_note
 from drfhq_tools.report.labels import STATUSES, Composition, Confidence, Word, compositions, confidences, words
-from drfhq_tools.report.measures import POSE, QUALITY, Measured, measured
+from drfhq_tools.report.measures import POSE_AND_FRAMING, QUALITY, Measured, measured
 from drfhq_tools.report.origins import Origins, Split, origins, splits
 from drfhq_tools.report.picks import Cell, Group, Rejected, cells, copies, identities, rejected
 from drfhq_tools.stats import Stats, read_stats
@@ -112,7 +112,7 @@ def gather(data: Path) -> Facts:
     bodies = [one.measures for one in left_out if one.measures]
     pose, quality = (
         tuple(found for one in group if (found := measured(one, faces, bodies, config, PER_MEASURE)))
-        for group in (POSE, QUALITY)
+        for group in (POSE_AND_FRAMING, QUALITY)
     )
     return Facts(
         name=data.resolve().name,

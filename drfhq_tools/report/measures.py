@@ -43,31 +43,31 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One measure of all faces. ``quartiles`` are the least, the quarters' bounds and the greatest of the faces kept;
-    ``limits`` the thresholds in force that lie within the histogram; ``worst`` faces with their values."""
+    """One measure of all faces.
+
+    ``quartiles`` are the least, the quarters' bounds and the greatest of the faces kept; ``limits`` the thresholds in
+    force that lie within the histogram; ``constant`` says that all faces, left out ones too, have one value; ``worst``
+    are faces with their values.
+    """
 
     measure: Measure
     meaning: str
     histogram: Histogram
     quartiles: tuple[float, float, float, float, float]
     limits: tuple[float, ...]
+    constant: bool
     worst: tuple[tuple[FaceRecord, float], ...]
 
-    @property
-    def constant(self) -> bool:
-        """Whether all faces, kept or left out, have one value."""
-        return self.quartiles[0] == self.quartiles[4] and not any(self.histogram.left_out)
 
-
-POSE: Final = (
+POSE_AND_FRAMING: Final = (
     Measure("yaw_deg", "Turn", "far", 0, "°"),
     Measure("pitch_deg", "Nod", "far", 0, "°"),
     Measure("roll_deg", "Tilt", "far", 0, "°"),
-)
-QUALITY: Final = (
     Measure("native_side_px", "Native size", "low", 0, " px"),
     Measure("pad_fraction", "Padding", "high", 2),
     Measure("quad_repeatability", "Repeatability of the crop", "high", 4),
+)
+QUALITY: Final = (
     Measure("sharpness", "Sharpness", "low", 1),
     Measure("under_exposure_prevention", "Not too dark", "low", 2),
     Measure("over_exposure_prevention", "Not too bright", "low", 2),
@@ -119,6 +119,7 @@ def measured(
         histogram=histogram(kept, left_out, low=low, high=high),
         quartiles=(quartiles[0], quartiles[1], quartiles[2], quartiles[3], quartiles[4]),
         limits=tuple(limit for limit in _limits(measure.name, config) if low < limit < high),
+        constant=len({*kept, *left_out}) == 1,
         worst=_worst(measure, having, most),
     )
 

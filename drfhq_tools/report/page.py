@@ -93,6 +93,8 @@ def share(count: int, whole: int) -> str:
     if not whole:
         return ""
     percent = 100 * count / whole
+    if 0 < percent < 0.1:
+        return "<0.1%"
     return f"{percent:.0f}%" if percent in (0, 100) or 9.95 <= percent <= 99 else f"{percent:.1f}%"
 
 

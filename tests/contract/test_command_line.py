@@ -26,6 +26,7 @@ DOCUMENTS = [
     "docs/models.md",
     "docs/publish.md",
     "docs/quality.md",
+    "docs/report.md",
     "docs/review.md",
     "docs/steward.md",
     "demo/generator/CARD.md",

@@ -22,7 +22,7 @@ from drfhq_tools.records import FaceMeasures, FaceRecord, FoundFace, LabelScores
 from drfhq_tools.report import write_report
 from drfhq_tools.report.facts import PER_CELL, Facts, gather
 from drfhq_tools.report.funnel import count_losses
-from drfhq_tools.report.measures import POSE, QUALITY, histogram, measured, round_range
+from drfhq_tools.report.measures import POSE_AND_FRAMING, QUALITY, histogram, measured, round_range
 from drfhq_tools.report.origins import host_of, web_address
 from drfhq_tools.report.page import LONGEST_LIST, clip, number, share, value
 from drfhq_tools.report.picks import varied
@@ -221,7 +221,7 @@ def test_worst_are_the_worst_and_copies_come_once(people: list[FaceRecord]) -> N
     assert found.limits == (2.5,)
     assert (sum(found.histogram.kept), sum(found.histogram.left_out)) == (14, 1)
     assert (found.quartiles[0], found.quartiles[4]) == (0.0, 12.0)
-    yaw = measured(POSE[0], people, [], BuildConfig(max_yaw_deg=10), 2)
+    yaw = measured(POSE_AND_FRAMING[0], people, [], BuildConfig(max_yaw_deg=10), 2)
     assert yaw is not None
     assert [abs(figure) for _, figure in yaw.worst] == [18.0, 18.0]
     assert yaw.limits == (-10, 10)
@@ -229,7 +229,7 @@ def test_worst_are_the_worst_and_copies_come_once(people: list[FaceRecord]) -> N
 
 
 def test_what_nobody_has_or_all_have_alike_has_no_worst(people: list[FaceRecord]) -> None:
-    measures = {one.name: one for one in QUALITY}
+    measures = {one.name: one for one in (*POSE_AND_FRAMING, *QUALITY)}
     assert measured(measures["eyes_open"], people, [], BuildConfig(), 6) is None
     assert measured(measures["sharpness"], [replace(people[0], sharpness=math.nan)], [], BuildConfig(), 6) is None
     padding = measured(measures["pad_fraction"], people, [], BuildConfig(), 6)
@@ -460,21 +460,22 @@ def test_command(data: Path, tmp_path: Path) -> None:
 
 def test_numbers_as_people_read_them() -> None:
     assert number(1234567) == "1\u202f234\u202f567"
-    assert [share(*one) for one in ((0, 5), (5, 5), (1, 3), (1, 40), (999, 1000), (0, 0))] == [
+    assert [share(*one) for one in ((0, 5), (5, 5), (1, 3), (1, 40), (999, 1000), (1, 5000), (0, 0))] == [
         "0%",
         "100%",
         "33%",
         "2.5%",
         "99.9%",
+        "<0.1%",
         "",
     ]
-    assert value(-3.6, POSE[0]) == "−4°"
-    assert value(-0.2, POSE[0]) == "0°"
+    assert value(-3.6, POSE_AND_FRAMING[0]) == "−4°"
+    assert value(-0.2, POSE_AND_FRAMING[0]) == "0°"
     assert clip("a\n  b") == "a b"
     assert clip("x" * 200, 10) == "x" * 9 + "…"
 
 
 def test_every_measure_is_one(people: list[FaceRecord]) -> None:
-    names = {one.name for one in (*POSE, *QUALITY)} - {"eye_occlusion"}
+    names = {one.name for one in (*POSE_AND_FRAMING, *QUALITY)} - {"eye_occlusion"}
     assert names <= set(FaceMeasures.__slots__)
     assert isinstance(people[0].found, FoundFace)

@@ -8,6 +8,7 @@ too. Those who stay keep their split, and are numbered as a fresh build of their
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ from drfhq_tools.shards import forget_in_shards
 from drfhq_tools.tombstones import FILE_NAME, Tombstone, append_tombstones, author_key
 
 _NAMED: Final = 3
+DERIVED: Final = (".drfhq-push", "report.html")
+"""What a push that was cut and a report leave in a data set, with pictures of any face in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +185,7 @@ def remove(
         for sha256 in request.sha256.union(plan.sources):
             Ledger(data / WORK_NAME).forget(sha256)
         forget_in_shards(data, request.sha256.union(plan.sources))
+        _forget_derived(data)
         if runs:
             _write_report(data, removal, reason, removed_at)
     return removal
@@ -260,6 +264,16 @@ def _cut(data: Path, plan: _Plan, pictures: int, config: BuildConfig) -> None:
     with staging_in(data) as staging:
         stage(staging, gathered, config)
     commit(data)
+
+
+def _forget_derived(data: Path) -> None:
+    """What was made of the state before, and can be made anew of this one."""
+    for name in DERIVED:
+        path = data / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _write_report(data: Path, removal: Removal, reason: str | None, removed_at: str) -> None:

@@ -58,22 +58,23 @@ class Review:
             raise UsageError(f"reviewed_at is {self.reviewed_at!r}, must be ISO 8601 in UTC, as 2026-01-31T12:00:00Z")
 
 
-def append_review(data: Path, review: Review) -> None:
-    """Note a review in the data set ``data``; it is on the disk when this returns. Several processes may do so at once.
+def append_reviews(data: Path, *reviews: Review) -> None:
+    """Note reviews in the data set ``data``; they are on the disk when this returns. Several processes may do so at
+    once.
 
     Raises:
-        DrfhqError: it cannot be written.
+        DrfhqError: they cannot be written; the first of them may have been.
     """
-    line = json.dumps(asdict(review), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    lines = (json.dumps(asdict(review), ensure_ascii=False, separators=(",", ":")) + "\n" for review in reviews)
     path = data / FILE_NAME
     try:
         with _held(data), path.open("a+b") as file:
             _mend_end(file)
-            file.write(line)
+            file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:  # a lock that nobody gives back is one, too
-        raise DrfhqError(f"cannot write to {path}: {error.strerror or error}; the review was not noted") from error
+        raise DrfhqError(f"cannot write to {path}: {error.strerror or error}; nothing was noted") from error
 
 
 def read_reviews(data: Path) -> dict[str, Review]:

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from drfhq_tools.errors import DrfhqError
 from drfhq_tools.review.shelf import mark_of, open_shelf
-from drfhq_tools.reviews import FILE_NAME, Review, append_review, read_reviews
+from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
 
 Stamp = tuple[int, int, int]
 _STEPS: Final = 1000
@@ -160,24 +160,22 @@ class Session:
     def _write(self, wanted: Mapping[str, Review]) -> tuple[_Step, str | None]:
         before: dict[str, Review] = {}
         after: dict[str, Review] = {}
-        trouble = None
         for face_id, settled in wanted.items():
             former = self._of(face_id)
-            if _same(former, settled):
-                continue
-            review = replace(settled, reviewer=self.reviewer, reviewed_at=self._now())
-            try:
-                append_review(self.data, review)
-            except DrfhqError as error:
-                trouble = f"{error}; {len(after)} of {len(wanted)} faces were settled" if after else str(error)
-                break
-            before[face_id], after[face_id] = former, review
-        if after:
-            self._note(after.values())
-            self._seen = _stamp(self.data)
-            self.decisions += len(after)
-            self.decided |= after.keys()
-        return _Step(before, after), trouble
+            if not _same(former, settled):
+                before[face_id] = former
+                after[face_id] = replace(settled, reviewer=self.reviewer, reviewed_at=self._now())
+        if not after:
+            return _Step({}, {}), None
+        try:
+            append_reviews(self.data, *after.values())
+        except DrfhqError as error:
+            return _Step({}, {}), str(error)
+        self._note(after.values())
+        self._seen = _stamp(self.data)
+        self.decisions += len(after)
+        self.decided |= after.keys()
+        return _Step(before, after), None
 
     def _note(self, reviews: Iterable[Review]) -> None:
         self.version += 1

@@ -23,7 +23,7 @@ from drfhq_tools.manifest import open_manifest
 from drfhq_tools.manifest.reader import read_labels, read_rejects
 from drfhq_tools.records import FaceRecord
 from drfhq_tools.refilter import refilter
-from drfhq_tools.reviews import FILE_NAME, Review, append_review, read_reviews
+from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
 from drfhq_tools.shards import Shard
 from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES
 
@@ -123,7 +123,7 @@ def by_path(data: Path) -> dict[str, FaceRecord]:
 
 
 def decide(data: Path, face: FaceRecord, **said: object) -> None:
-    append_review(data, Review(face_id=face.face_id, reviewer="Ann", reviewed_at=NOON, **said))  # type: ignore[arg-type]
+    append_reviews(data, Review(face_id=face.face_id, reviewer="Ann", reviewed_at=NOON, **said))  # type: ignore[arg-type]
 
 
 def test_predictions_fill_what_nobody_declared(raw: Path, network: Path, tmp_path: Path) -> None:

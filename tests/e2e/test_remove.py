@@ -19,7 +19,9 @@ from drfhq_tools.hashing import sha256_file
 from drfhq_tools.ledger import WORK_NAME, Ledger, Looked, Seen, open_ledger
 from drfhq_tools.manifest import Manifest, open_manifest
 from drfhq_tools.manifest.reader import read_rejects
-from drfhq_tools.remove import Removal, Request, read_list, remove
+from drfhq_tools.publish.push import CACHE_NAME
+from drfhq_tools.remove import DERIVED, Removal, Request, read_list, remove
+from drfhq_tools.report import REPORT_NAME, write_report
 from drfhq_tools.tombstones import read_tombstones
 from drfhq_tools.verify import verify
 
@@ -269,6 +271,15 @@ def test_pixels_are_gone_from_work_under_way_as_well(raw: Path, data: Path) -> N
     left = {sha256_file(path) for path in data.rglob("*") if path.is_file()}
     assert face.image_sha256 not in left
     assert ledger.read(face.source_sha256) is None
+
+
+def test_pictures_of_it_are_gone_from_the_report_and_from_a_push_that_was_cut(data: Path) -> None:
+    write_report(data)
+    (data / CACHE_NAME / "parquet").mkdir(parents=True)
+    (data / CACHE_NAME / "parquet" / "shard").write_bytes(b"pictures")
+    assert set(DERIVED) == {CACHE_NAME, REPORT_NAME} <= {path.name for path in data.iterdir()}
+    remove(data, Request(authors=frozenset({"Bob"})), removed_at=AT)
+    assert not set(DERIVED) & {path.name for path in data.iterdir()}
 
 
 def test_a_list_names_all_at_once_and_what_is_not_there_is_said(raw: Path, data: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason
 from drfhq_tools.review.session import Change, Session
 from drfhq_tools.review.shelf import LEFT_OUT, MEASURES, open_shelf
 from drfhq_tools.review.thumbnails import SIDE_PX, Thumbnails
-from drfhq_tools.reviews import FILE_NAME, Review, append_review, read_reviews
+from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
 
 MakeFace = Callable[..., FaceRecord]
 IDS = [face_id(f"source {number}", 0) for number in range(5)]
@@ -141,8 +141,8 @@ def test_another_process_is_heard_before_its_lines_are_written_over(session: Ses
 
 
 def test_earlier_reviews_are_there_at_the_start_and_removed_ones_vanish(data: Path) -> None:
-    append_review(data, Review(face_id=A, verdict="keep", reviewer="ben", reviewed_at=now()))
-    append_review(data, Review(face_id=B, verdict="keep", reviewer="ben", reviewed_at=now()))
+    append_reviews(data, Review(face_id=A, verdict="keep", reviewer="ben", reviewed_at=now()))
+    append_reviews(data, Review(face_id=B, verdict="keep", reviewer="ben", reviewed_at=now()))
     session = Session(data, "ana", now)
     assert {review.face_id for review in session.settled()} == {A, B}
     lines = (data / FILE_NAME).read_text().splitlines(keepends=True)

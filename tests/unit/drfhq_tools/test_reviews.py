@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
-from drfhq_tools.reviews import FILE_NAME, Review, append_review, forget_reviews, read_reviews
+from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, forget_reviews, read_reviews
 
 ONE, OTHER = "0" * 31 + "1", "0" * 31 + "2"
 NOON = "2026-01-31T12:00:00+00:00"
@@ -19,7 +19,7 @@ def review(face: str = ONE, **said: object) -> Review:
 def test_the_last_line_of_a_face_counts_so_the_former_state_undoes_a_decision(tmp_path: Path) -> None:
     first = review(labels={"gender": "female"})
     for one in (first, review(OTHER, verdict="keep"), review(verdict="reject", labels={"gender": None}), first):
-        append_review(tmp_path, one)
+        append_reviews(tmp_path, one)
     assert read_reviews(tmp_path) == {ONE: first, OTHER: review(OTHER, verdict="keep")}
     assert len((tmp_path / FILE_NAME).read_bytes().splitlines()) == 4
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
@@ -33,20 +33,20 @@ def test_nothing_was_reviewed_where_there_is_no_journal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
 def test_a_last_line_that_was_cut_is_passed_over_and_gone_with_the_next(tmp_path: Path, cut: int) -> None:
-    append_review(tmp_path, review(verdict="keep"))
+    append_reviews(tmp_path, review(verdict="keep"))
     whole = (tmp_path / FILE_NAME).read_bytes()
     (tmp_path / FILE_NAME).write_bytes(whole + whole[: -1 - cut])
     assert read_reviews(tmp_path) == {ONE: review(verdict="keep")}
-    append_review(tmp_path, review(OTHER))
+    append_reviews(tmp_path, review(OTHER))
     assert (tmp_path / FILE_NAME).read_bytes().startswith(whole + b'{"face_id":"' + OTHER.encode())
     assert set(read_reviews(tmp_path)) == {ONE, OTHER}
 
 
 def test_a_last_line_that_lacks_but_its_end_counts_and_the_next_begins_on_its_own(tmp_path: Path) -> None:
-    append_review(tmp_path, review(verdict="keep"))
+    append_reviews(tmp_path, review(verdict="keep"))
     (tmp_path / FILE_NAME).write_bytes((tmp_path / FILE_NAME).read_bytes()[:-1])
     assert set(read_reviews(tmp_path)) == {ONE}
-    append_review(tmp_path, review(OTHER))
+    append_reviews(tmp_path, review(OTHER))
     assert set(read_reviews(tmp_path)) == {ONE, OTHER}
 
 
@@ -64,7 +64,7 @@ def test_a_last_line_that_lacks_but_its_end_counts_and_the_next_begins_on_its_ow
     ],
 )
 def test_other_damage_is_told_by_its_line(tmp_path: Path, line: bytes) -> None:
-    append_review(tmp_path, review())
+    append_reviews(tmp_path, review())
     whole = (tmp_path / FILE_NAME).read_bytes()
     (tmp_path / FILE_NAME).write_bytes(whole + line + b"\n" + whole)
     with pytest.raises(ManifestError, match="line 2 is no review"):
@@ -91,13 +91,13 @@ def test_what_no_review_can_say_is_refused(said: dict[str, object], words: str) 
 
 def test_a_journal_that_cannot_be_written_says_that_the_review_was_not_noted(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(DrfhqError, match="was not noted"):
-        append_review(tmp_path, review())
+    with pytest.raises(DrfhqError, match="nothing was noted"):
+        append_reviews(tmp_path, review())
 
 
 def test_a_removal_takes_all_lines_of_a_face_out(tmp_path: Path) -> None:
     for one in (review(verdict="keep"), review(OTHER), review()):
-        append_review(tmp_path, one)
+        append_reviews(tmp_path, one)
     forget_reviews(tmp_path, [ONE])
     assert set(read_reviews(tmp_path)) == {OTHER}
     assert ONE.encode() not in (tmp_path / FILE_NAME).read_bytes()
@@ -105,7 +105,7 @@ def test_a_removal_takes_all_lines_of_a_face_out(tmp_path: Path) -> None:
 
 def _append_many(data: Path, face: str) -> None:
     for _ in range(50):
-        append_review(data, review(face, labels={"gender": "male", "age_group": None}))
+        append_reviews(data, review(face, labels={"gender": "male", "age_group": None}))
 
 
 def test_two_writers_lose_no_line(tmp_path: Path) -> None:

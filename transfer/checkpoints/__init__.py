@@ -1,5 +1,17 @@
-"""Networks on disk: safetensors whose metadata carries the spec. Nothing here ever runs what a file names."""
+"""Networks on disk: safetensors whose metadata carries the spec, and other tools' layouts, read and written.
 
+Nothing here ever runs what a file names.
+"""
+
+from transfer.checkpoints.foreign import LayoutName, Opened, open_checkpoint, write_checkpoint
 from transfer.checkpoints.native import Checkpoint, load_checkpoint, save_checkpoint
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "LayoutName",
+    "Opened",
+    "load_checkpoint",
+    "open_checkpoint",
+    "save_checkpoint",
+    "write_checkpoint",
+]

@@ -9,21 +9,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from drfhq_tools.atomic import replacing
+from transfer.checkpoints.layout import Network, blank, filled
 from transfer.errors import CheckpointError, ConfigError
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
 from transfer.networks.spec import GeneratorSpec
 
 FORMAT = "drfhq-stylegan2-v1"
-Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -59,27 +58,30 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("drfhq", "{}"))
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise CheckpointError(f"{path} is no safetensors checkpoint ({error})") from error
-    if about.get("format") != FORMAT:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of this tool (format {about.get('format')!r}, not {FORMAT!r})"
-        )
+            f"{path} is no safetensors checkpoint ({error}); `transfer convert` reads NVIDIA's and rosinality's files"
+        ) from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("spec"), dict):
+        raise CheckpointError(f"{path} is not a checkpoint of this tool: its metadata are not of format {FORMAT!r}")
+    has_discriminator = any(name.startswith("discriminator.") for name in tensors)
     try:
         spec = GeneratorSpec.from_dict(about["spec"])
-    except ConfigError as error:
+        generator = _filled(Generator, spec, tensors, "generator.")
+        discriminator = _filled(Discriminator, spec, tensors, "discriminator.") if has_discriminator else None
+    except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    generator = _filled(Generator(spec), tensors, "generator.", path)
-    has_discriminator = any(name.startswith("discriminator.") for name in tensors)
-    discriminator = _filled(Discriminator(spec), tensors, "discriminator.", path) if has_discriminator else None
-    return Checkpoint(generator.eval(), discriminator, about.get("card", {}))
+    card = about.get("card")
+    return Checkpoint(generator.eval(), discriminator, card if isinstance(card, dict) else {})
 
 
-def _filled(network: Network, tensors: dict[str, Tensor], prefix: str, path: Path) -> Network:
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: the length of a JSON header, and the header."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def _filled(kind: type[Network], spec: GeneratorSpec, tensors: dict[str, Tensor], prefix: str) -> Network:
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: the weights do not fit the spec written beside them ({error})") from error
-    return network
+    return filled(blank(kind, spec), state)

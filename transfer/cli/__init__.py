@@ -7,7 +7,11 @@ import click
 from drfhq_tools.errors import DrfhqError
 from transfer import __version__
 from transfer.cli.apply import apply
+from transfer.cli.convert import convert
+from transfer.cli.fetch import fetch
 from transfer.cli.finetune import finetune
+from transfer.cli.generate import generate
+from transfer.cli.info import info
 from transfer.cli.pretrain import pretrain
 
 INTERRUPTED = 130
@@ -38,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply):
+for command in (pretrain, finetune, apply, convert, generate, info, fetch):
     main.add_command(command)

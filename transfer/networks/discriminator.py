@@ -1,6 +1,8 @@
 """The discriminator: residual blocks that halve the image, minibatch standard deviation, one logit.
 
-Source: Karras et al. 2020 (StyleGAN2), figure 7; minibatch standard deviation from Karras et al. 2018, section 3.
+Source: Karras et al. 2020 (StyleGAN2), figure 7; minibatch standard deviation from Karras et al. 2018, section 3. A
+condition is judged by projection (Miyato and Koyama 2018): the last layer gives a vector instead of a number, and the
+logit is its inner product with the mapped condition, over the square root of their width.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from transfer.networks.equalized import EqualizedConv2d, EqualizedLinear
+from transfer.networks.mapping import LatentMapping
 from transfer.networks.spec import GeneratorSpec
 
 
@@ -29,7 +32,7 @@ class ResidualBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, 3, R, R) in [-1, 1] → logits (N, 1); positive means real."""
+    """Images (N, 3, R, R) in [-1, 1], and c (N, c_dim) where there is one → logits (N, 1); positive means real."""
 
     def __init__(self, spec: GeneratorSpec) -> None:
         super().__init__()
@@ -39,14 +42,21 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(a, b, spec.conv_clamp) for a, b in pairwise(widths))
         self.conv = EqualizedConv2d(widths[-1] + 1, widths[-1], 3, clamp=spec.conv_clamp)
         self.fc = EqualizedLinear(widths[-1] * 16, widths[-1], activate=True)
-        self.out = EqualizedLinear(widths[-1], 1)
+        self.out = EqualizedLinear(widths[-1], widths[-1] if spec.c_dim else 1)
+        self.mapping = (
+            LatentMapping(z_dim=0, c_dim=spec.c_dim, width=widths[-1], layers=spec.cmap_layers, lr=spec.mapping_lr)
+            if spec.c_dim
+            else None
+        )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, c: Tensor | None = None) -> Tensor:
         x = self.from_rgb(images)
         for block in self.blocks:
             x = block(x)
         x = self.conv(minibatch_stddev(x.float(), self.spec.mbstd_group))
         logits: Tensor = self.out(self.fc(x.float().flatten(1)))
+        if self.mapping is not None:
+            logits = (logits * self.mapping(None, c)).sum(dim=1, keepdim=True) / logits.shape[1] ** 0.5
         return logits.float()
 
 

@@ -9,6 +9,9 @@ from transfer.errors import ConfigError
 
 MIN_RESOLUTION = 32
 MAX_RESOLUTION = 1024
+MAX_WIDTH = 16384
+MAX_LAYERS = 64
+CONDITIONAL = ("c_dim", "cmap_layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,10 @@ class GeneratorSpec:
     """Limit of activations after each convolution; guards half precision."""
     mbstd_group: int = 4
     """Samples a group of the discriminator's minibatch standard deviation."""
+    c_dim: int = 0
+    """Classes, or numbers of another condition; 0 for an unconditional generator."""
+    cmap_layers: int = 8
+    """Layers of a conditional discriminator's own mapping of the condition."""
 
     def __post_init__(self) -> None:
         size = self.resolution
@@ -41,8 +48,14 @@ class GeneratorSpec:
             raise ConfigError(
                 f"a {size}² generator has {len(self.resolutions)} resolutions, channels names {len(self.channels)}"
             )
-        if min(*self.channels, self.z_dim, self.w_dim, self.mapping_layers, self.mbstd_group) < 1:
+        if min(*self.channels, self.z_dim, self.w_dim, self.mapping_layers, self.mbstd_group, self.cmap_layers) < 1:
             raise ConfigError("every width, depth and group of a generator is at least 1")
+        if self.c_dim < 0:
+            raise ConfigError("a condition has no or some numbers, not less than none")
+        if max(*self.channels, self.z_dim, self.w_dim, self.c_dim) > MAX_WIDTH:
+            raise ConfigError(f"every width of a generator is at most {MAX_WIDTH}")
+        if max(self.mapping_layers, self.cmap_layers) > MAX_LAYERS:
+            raise ConfigError(f"a mapping network has at most {MAX_LAYERS} layers")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -55,8 +68,9 @@ class GeneratorSpec:
         return 2 * len(self.resolutions)
 
     def to_dict(self) -> dict[str, int | float | list[int] | None]:
-        """Plain values for JSON."""
-        return asdict(self) | {"channels": list(self.channels)}
+        """Plain values for JSON; those of a condition where there is one."""
+        values = asdict(self) | {"channels": list(self.channels)}
+        return values if self.c_dim else {name: value for name, value in values.items() if name not in CONDITIONAL}
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> GeneratorSpec:
@@ -66,7 +80,7 @@ class GeneratorSpec:
             raise ConfigError(f"unknown generator settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         try:
             return cls(**values)  # type: ignore[arg-type]
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"generator settings are incomplete: {error}") from error
 
 

@@ -68,6 +68,10 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
     folder = RunFolder(request.out)
     checkpoint = load_checkpoint(init)
     spec = checkpoint.generator.spec
+    if spec.c_dim:
+        raise ConfigError(
+            f"{init} is conditional ({spec.c_dim} classes), and training knows no classes: give an unconditional one"
+        )
     terms = consistency_terms(request.config.weights)
     weights = {term.name: term.weight for term in terms}
     folder.claim(_about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights})

@@ -1,8 +1,8 @@
-"""Differentiable augmentation of what the discriminator sees, real and generated alike.
+"""Augmentation of always the same strength.
 
 Source: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training": brightness, saturation and
 contrast; translation by up to an eighth; a cut-out of half the side. Each is a pure function of images (N, 3, R, R) in
-[-1, 1] and of uniform numbers (N, …) in [0, 1), so that a sample's augmentation follows from its index.
+[-1, 1] and of uniform numbers (N, …) in [0, 1).
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-NUMBERS = 3 + 2 + 2
-
 
 def augment(images: Tensor, numbers: Tensor, policy: Sequence[str]) -> Tensor:
-    """Apply the named augmentations; ``numbers`` (N, 7) holds every augmentation's share at a fixed place."""
+    """Apply the named augmentations; ``numbers`` (N, ≥ 7) holds every augmentation's share at a fixed place."""
     for name, (transform, place) in _TRANSFORMS.items():
         if name in policy:
             images = transform(images, numbers[:, place].to(images))

@@ -1,7 +1,8 @@
 """From a built data set to training tensors, and between the two packages' pixel conventions.
 
-The manifest's pictures are decoded once, shrunk by area to the training resolution, and kept as one memory-mapped
-uint8 array in the run's folder, so that a resume starts at once and memory stays flat.
+Pictures come from the array that :mod:`transfer.pictures` decodes them into once, so that a resume starts at once and
+memory stays flat. They go to the device as bytes and become floats there. While one batch is learnt from, the next is
+fetched (:class:`Feed`). A picture that cannot be used has weight 0: it is never shown.
 
 With weights, an epoch shows each face as often as its weight says, rounded up or down by systematic sampling (Madow
 and Madow 1944): N evenly spaced marks, moved by one random number, over the faces laid end to end, each as long as its
@@ -11,32 +12,44 @@ and equal weights are the plain permutation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from drfhq_tools.atomic import replacing
-from drfhq_tools.errors import DecodeError
 from drfhq_tools.hashing import sha256_file
-from drfhq_tools.imageio import read_picture
 from drfhq_tools.manifest import Manifest
 from drfhq_tools.manifest.weights import read_weights
-from transfer.errors import ConfigError, TransferError
+from transfer.errors import ConfigError
+from transfer.pictures import Pixels, Request, Skipped, decoded, open_data, resized
 from transfer.randomness import Purpose, SampleRandom, sample_order
 
-Pixels = npt.NDArray[np.uint8]
+__all__ = [
+    "FaceWeights",
+    "Feed",
+    "Portraits",
+    "load_portraits",
+    "load_weights",
+    "open_data",
+    "resized",
+    "to_pixels",
+    "to_tensor",
+    "weighted_order",
+]
+
+CPU = torch.device("cpu")
 FloatArray = npt.NDArray[np.float64]
 
 
-def to_tensor(pixels: Pixels) -> Tensor:
+def to_tensor(pixels: Pixels, device: torch.device = CPU) -> Tensor:
     """(…, H, W, 3) uint8 RGB → (N, 3, H, W) float32 in [-1, 1]; a single picture becomes a batch of one."""
     batch = torch.from_numpy(np.ascontiguousarray(pixels)).reshape(-1, *pixels.shape[-3:])
-    return batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return batch.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def to_pixels(images: Tensor) -> Pixels:
@@ -46,26 +59,39 @@ def to_pixels(images: Tensor) -> Pixels:
     return result
 
 
-def resized(pixels: Pixels, size: int) -> Pixels:
-    """(H, W, 3) uint8 → (size, size, 3): averaged over area when shrinking, cubic when growing."""
-    if pixels.shape[:2] == (size, size):
-        return pixels
-    method = cv2.INTER_AREA if pixels.shape[0] > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, (size, size), interpolation=method), dtype=np.uint8)
-
-
 @dataclass(frozen=True)
 class Portraits:
     """Aligned faces at one resolution: ``pixels`` (N, R, R, 3) uint8, ``digest`` of the manifest they come from,
-    ``weights`` (N,) how often each is shown, None for equally often."""
+    ``weights`` (N,) how often each is shown, None for equally often, ``skipped`` those that cannot be used, whose
+    weight is 0."""
 
     pixels: Pixels
     digest: str
     landmark_scheme: str
     weights: FloatArray | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def usable(self) -> npt.NDArray[np.int64]:
+        """Rows of ``pixels`` that hold a picture."""
+        return np.delete(np.arange(len(self)), [face.row for face in self.skipped])
+
+    def weighted(self, weights: FloatArray | None) -> Portraits:
+        """Each shown as often as ``weights`` (N,) from 0 say, None for equally often; the skipped never.
+
+        Raises:
+            ConfigError: no picture is left to show.
+        """
+        if not self.skipped:
+            return replace(self, weights=weights)
+        weights = np.ones(len(self)) if weights is None else weights.copy()
+        weights[[face.row for face in self.skipped]] = 0.0
+        if not weights.any():
+            raise ConfigError("every picture of a weight above 0 is missing or damaged: rebuild the data set")
+        return replace(self, weights=weights)
 
     def order(self, random: SampleRandom, indices: range) -> list[int]:
         """Which picture each global sample index shows."""
@@ -73,36 +99,69 @@ class Portraits:
             return sample_order(random, indices, len(self))
         return weighted_order(random, indices, self.weights)
 
-    def batch(self, indices: list[int], flips: list[bool]) -> Tensor:
-        """(len(indices), 3, R, R) float32 in [-1, 1], mirrored where ``flips`` says."""
-        pictures = [self.pixels[i, :, ::-1] if flip else self.pixels[i] for i, flip in zip(indices, flips, strict=True)]
-        return to_tensor(np.stack(pictures))
+    def picked(self, rows: Sequence[int], flips: Sequence[bool]) -> Pixels:
+        """(len(rows), R, R, 3) uint8, mirrored where ``flips`` says."""
+        found: Pixels = np.empty((len(rows), *self.pixels.shape[1:]), dtype=np.uint8)
+        for out, row, flip in zip(found, rows, flips, strict=True):
+            out[:] = self.pixels[row, :, ::-1] if flip else self.pixels[row]
+        return found
+
+    def batch(self, indices: list[int], flips: list[bool], device: torch.device = CPU) -> Tensor:
+        """(len(indices), 3, R, R) float32 in [-1, 1] on ``device``, mirrored where ``flips`` says."""
+        return to_tensor(self.picked(indices, flips), device)
 
 
-def load_portraits(manifest: Manifest, resolution: int, cache: Path, split: str = "train") -> Portraits:
-    """The faces of one split (or ``all``) at ``resolution``, decoded once into ``cache`` (a .npy file).
+class Feed:
+    """The pictures of global sample indices, the next batch fetched while one is learnt from.
+
+    ``mirror`` shows every second picture mirrored. What is shown follows from the index alone: what was fetched ahead
+    and is not asked for is dropped. On a GPU the bytes cross from page-locked memory.
+    """
+
+    def __init__(self, portraits: Portraits, random: SampleRandom, *, mirror: bool, device: torch.device) -> None:
+        self._portraits = portraits
+        self._random = random
+        self._mirror = mirror
+        self._device = device
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
+        self._ahead: tuple[range, Future[Tensor]] | None = None
+
+    def take(self, indices: range, following: range | None = None) -> Tensor:
+        """(len(indices), 3, R, R) float32 in [-1, 1] on the device; begins to fetch ``following``."""
+        if self._ahead is not None and self._ahead[0] == indices:
+            pixels = self._ahead[1].result()
+        else:
+            pixels = self._fetch(indices)
+        self._ahead = None if following is None else (following, self._thread.submit(self._fetch, following))
+        return pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+    def _fetch(self, indices: range) -> Tensor:
+        coins = self._random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
+        flips = [self._mirror and bool(coin) for coin in coins]
+        pixels = torch.from_numpy(self._portraits.picked(self._portraits.order(self._random, indices), flips))
+        return pixels.pin_memory() if self._device.type == "cuda" else pixels
+
+
+def load_portraits(
+    manifest: Manifest,
+    resolution: int,
+    cache: Path,
+    split: str = "train",
+    *,
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Portraits:
+    """The faces of one split (or ``all``) at ``resolution``, decoded once into ``cache`` (a .npy file), by ``workers``
+    processes (None: as the machine and the number suggest).
 
     Raises:
-        ConfigError: the split is empty.
-        TransferError: a picture the manifest names is missing or cannot be decoded.
+        ConfigError: the split is empty, or the cache is of another data set or another state of it.
+        TransferError: too many pictures are missing or damaged; a few are skipped and listed.
     """
-    faces = [face for face in manifest.faces if split in ("all", face.split)]
-    if not faces:
-        raise ConfigError(
-            f"{manifest.root} has no faces in split {split!r}; use --split all or build with another split"
-        )
-    shape = (len(faces), resolution, resolution, 3)
-    if not cache.is_file():
-        with replacing(cache) as temporary:
-            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            for i, face in enumerate(faces):
-                array[i] = resized(_decode(manifest.root / face.image_path), resolution)
-            array.flush()
-            del array
-    pixels = np.load(cache, mmap_mode="r")
-    if pixels.shape != shape:
-        raise ConfigError(f"{cache} holds other pictures than {manifest.root}: remove it or use another run folder")
-    return Portraits(pixels, manifest.digest, manifest.landmark_scheme)
+    request = Request(manifest=manifest, split=split, resolution=resolution, workers=workers)
+    found = decoded(request, cache, say)
+    portraits = Portraits(found.pixels, manifest.digest, manifest.landmark_scheme, skipped=found.skipped)
+    return portraits.weighted(None)
 
 
 @dataclass(frozen=True)
@@ -153,10 +212,3 @@ def _weighted_epoch(random: SampleRandom, epoch: int, ends: FloatArray, count: i
     marks = np.minimum(np.arange(count) + generator.random(), np.nextafter(ends[-1], 0.0))
     chosen = np.searchsorted(ends, marks, side="right")
     return np.asarray(chosen[permutation], dtype=np.int64)
-
-
-def _decode(path: Path) -> Pixels:
-    try:
-        return read_picture(path)
-    except DecodeError as error:
-        raise TransferError(f"cannot read {path} ({error}): the manifest names it; rebuild the data set") from error

@@ -5,7 +5,8 @@ source.safetensors    (fine-tuning) the generator it started from, the realistic
 g_ema.safetensors     the averaged generator and the discriminator, as of the last snapshot
 state.pt              everything needed to resume, as of the last snapshot
 log.jsonl             mean losses between snapshots
-portraits.npy         the training pictures at the run's resolution (a cache)
+portraits.npy         the training pictures at the run's resolution (a cache); portraits.json says of which data
+skipped.json          pictures that could not be used when the run began, by name and reason
 snapshots/            one picture a snapshot, named by the images shown so far
 """
 
@@ -49,6 +50,10 @@ class RunFolder:
     def portraits(self) -> Path:
         return self.root / "portraits.npy"
 
+    @property
+    def skipped(self) -> Path:
+        return self.root / "skipped.json"
+
     def snapshot(self, images: int) -> Path:
         return self.root / "snapshots" / f"{images:08d}.png"
 
@@ -84,3 +89,21 @@ class RunFolder:
                 )
             return
         write_file(self.about, (json.dumps(about, indent=2, sort_keys=True) + "\n").encode())
+
+    def note_skipped(self, faces: list[dict[str, object]]) -> None:
+        """Keep which pictures the run does without, or make sure that they are those it was begun without.
+
+        Raises:
+            ConfigError: others are missing now: what the run shows would not be what it has shown.
+        """
+        if not self.skipped.is_file():
+            write_file(self.skipped, (json.dumps(faces, indent=1, ensure_ascii=False) + "\n").encode())
+            return
+        before = {face["row"] for face in json.loads(self.skipped.read_text(encoding="utf-8"))}
+        now = {face["row"]: str(face["name"]) for face in faces}
+        if changed := sorted(before ^ now.keys()):
+            names = ", ".join(now.get(row, f"face {row} of the split, missing before") for row in changed[:3])
+            raise ConfigError(
+                f"{self.root} was begun with other pictures readable ({names}): bring the data set back, or give"
+                " another --out"
+            )

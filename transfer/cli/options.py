@@ -21,7 +21,7 @@ DEFAULTS = TrainConfig()
 PATH = click.Path(path_type=Path)
 
 _TRAINING = [
-    click.option("--data", "data_dir", type=PATH, required=True, help="A data set built by `drfhq build`."),
+    click.option("--data", "data_dir", type=PATH, required=True, help="A built data set, or its Parquet shards."),
     click.option("--out", type=PATH, required=True, help="The run's folder; an unfinished run there goes on."),
     click.option("--kimg", type=float, required=True, help="Thousands of images to show in all."),
     click.option("--batch", type=int, default=DEFAULTS.batch, help="Images a step."),
@@ -52,8 +52,7 @@ def training_request(
     options: dict[str, object], *, freeze_mapping: bool = False, weights: dict[str, float] | None = None
 ) -> RunRequest:
     """The request that the shared options describe, its data set opened and its device found."""
-    from drfhq_tools.manifest import open_manifest
-    from transfer.data import load_weights
+    from transfer.data import load_weights, open_data
     from transfer.device import pick_device
     from transfer.training.run import RunRequest
 
@@ -70,7 +69,7 @@ def training_request(
     data_dir, out = options["data_dir"], options["out"]
     if not (isinstance(data_dir, Path) and isinstance(out, Path)):
         raise ConfigError("--data and --out are folders")
-    manifest, split, face_weights = open_manifest(data_dir), str(options["split"]), options["face_weights"]
+    manifest, split, face_weights = open_data(data_dir), str(options["split"]), options["face_weights"]
     return RunRequest(
         manifest=manifest,
         out=out,

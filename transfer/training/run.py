@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -103,9 +103,18 @@ def _train(
     source: Source | None,
     console: Console,
 ) -> Path:
-    portraits = load_portraits(request.manifest, generator.spec.resolution, folder.portraits, request.split)
+    portraits = load_portraits(
+        request.manifest, generator.spec.resolution, folder.portraits, request.split, say=console.say
+    )
+    folder.note_skipped([asdict(face) for face in portraits.skipped])
+    for face in portraits.skipped:
+        console.say(f"skipped {face.name}: {face.reason}")
+    if portraits.skipped:
+        console.say(
+            f"{len(portraits.skipped)} of {len(portraits)} pictures are never shown, {folder.skipped} lists them"
+        )
     if request.face_weights is not None:
-        portraits = replace(portraits, weights=request.face_weights.values)
+        portraits = portraits.weighted(request.face_weights.values)
     state = TrainState.start(generator, discriminator, request.config, request.device)
     trainer = Trainer(state, portraits, request.config, source)
     if folder.state.is_file():

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from drfhq_tools.manifest import Manifest, open_manifest
-from transfer.data import load_portraits, resized, to_pixels, to_tensor
-from transfer.errors import ConfigError, TransferError
+from transfer.data import Feed, Portraits, load_portraits, resized, to_pixels, to_tensor
+from transfer.errors import ConfigError
+from transfer.randomness import Purpose, SampleRandom
 
 TINY = Path(__file__).parents[3] / "manifests" / "examples" / "tiny"
 
@@ -56,15 +57,32 @@ def test_the_second_time_nothing_is_decoded(manifest: Manifest, tmp_path: Path) 
     assert (load_portraits(manifest, 32, cache, "all").pixels == first.pixels).all()
 
 
-def test_missing_and_broken_pictures_are_named(manifest: Manifest, tmp_path: Path) -> None:
-    path = manifest.root / manifest.faces[0].image_path
-    path.write_bytes(b"")
-    with pytest.raises(TransferError, match=path.name):
-        load_portraits(manifest, 32, tmp_path / "a.npy", "all")
-    path.unlink()
-    with pytest.raises(TransferError, match="cannot read"):
-        load_portraits(manifest, 32, tmp_path / "b.npy", "all")
-    assert not list(tmp_path.glob("*.npy*"))
+def test_a_skipped_picture_is_never_shown(manifest: Manifest, tmp_path: Path) -> None:
+    (manifest.root / manifest.faces[2].image_path).unlink()
+    portraits = load_portraits(manifest, 32, tmp_path / "cache.npy", "all")
+    count = len(manifest.faces)
+    everyone = set(range(count)) - {2}
+    assert [face.row for face in portraits.skipped] == [2]
+    assert portraits.usable.tolist() == sorted(everyone)
+    random = SampleRandom(0)
+    assert sorted(portraits.order(random, range(count - 1))) == sorted(everyone)  # one epoch, each once
+    doubled = portraits.weighted(np.full(count, 2.0))
+    assert set(doubled.order(random, range(5 * count))) == everyone
+    with pytest.raises(ConfigError, match="missing or damaged"):
+        portraits.weighted(np.eye(count)[2])
+
+
+def test_the_feed_shows_what_the_indices_say_whatever_was_fetched_ahead(portraits: Portraits) -> None:
+    random = SampleRandom(3)
+    feed = Feed(portraits, random, mirror=True, device=torch.device("cpu"))
+
+    def wanted(indices: range) -> torch.Tensor:
+        flips = [bool(coin < 0.5) for coin in random.uniform(Purpose.FLIP, indices, 1)[:, 0]]
+        return portraits.batch(portraits.order(random, indices), flips)
+
+    assert torch.equal(feed.take(range(4), range(4, 8)), wanted(range(4)))
+    assert torch.equal(feed.take(range(4, 8), range(8, 12)), wanted(range(4, 8)))
+    assert torch.equal(feed.take(range(20, 22)), wanted(range(20, 22)))
 
 
 def test_an_empty_split_and_a_cache_of_other_pictures_are_refused(manifest: Manifest, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from transfer.errors import CheckpointError
 
-MAX_STEPS: Final = 2_000_000
+MAX_STEPS: Final = 1_000_000
 """Instructions of a file: a checkpoint has some tens of thousands."""
 MAX_NAME_BYTES: Final = 200
 OLDEST_PROTOCOL: Final = 2

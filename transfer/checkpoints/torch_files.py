@@ -108,7 +108,7 @@ def read_torch_file(path: Path) -> object:
     if data[:2] == b"PK":
         return _read_zip(data)
     if data[:1] != b"\x80":
-        raise CheckpointError("neither a pickle nor a file of PyTorch")
+        raise CheckpointError("neither a pickle of protocol 2 or later nor a file of PyTorch")
     budget = Budget()
     nested = _rules(budget)
     calls = {Name("torch.storage", "_load_from_bytes"): lambda arguments: _read_stream(_bytes(arguments[0]), nested)}

@@ -6,19 +6,33 @@ There is no random state: all random numbers follow from the seed and the count 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import pickle
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
 from drfhq_tools.atomic import replacing
 from transfer.config import TrainConfig
-from transfer.errors import CheckpointError
+from transfer.errors import CheckpointError, ConfigError, NonFiniteLossError
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
+from transfer.training.precision import loss_scaler
+
+
+@dataclass
+class Measured:
+    """Figures that a run steers itself by."""
+
+    ada_p: float = 0.0
+    """ADA's probability of a transform."""
+    sign: float = 0.0
+    """Sum over ``sign_steps`` of the mean sign of the discriminator's logits on real images, since p last changed."""
+    sign_steps: int = 0
+    path_length: float = 0.0
+    """Running mean of path lengths; 0 before the first."""
 
 
 @dataclass
@@ -30,6 +44,8 @@ class TrainState:
     g_ema: Generator
     g_optimizer: Adam
     d_optimizer: Adam
+    scaler: torch.amp.GradScaler
+    measured: Measured = field(default_factory=Measured)
     images: int = 0
     steps: int = 0
 
@@ -37,19 +53,23 @@ class TrainState:
     def start(
         cls, generator: Generator, discriminator: Discriminator, config: TrainConfig, device: torch.device
     ) -> TrainState:
-        """A fresh state on ``device``; the mapping network is frozen where the config says so."""
+        """A fresh state on ``device``; what the config says to freeze has no gradient and no optimiser.
+
+        Raises:
+            ConfigError: it freezes layers that are not there, or all there are.
+        """
         for network in (generator, discriminator):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        generator.requires_grad_(True)
-        generator.mapping.requires_grad_(not config.freeze_mapping)
-        trained = [p for p in generator.parameters() if p.requires_grad]
+        _freeze_generator(generator, config)
+        _freeze_discriminator(discriminator, config.freeze_d)
         g_ema = copy.deepcopy(generator).eval().requires_grad_(False)
         return cls(
             generator=generator,
             discriminator=discriminator,
             g_ema=g_ema,
-            g_optimizer=Adam(trained, lr=config.g_lr, betas=(0.0, 0.99)),
+            g_optimizer=Adam(_trained(generator), lr=config.g_lr, betas=(0.0, 0.99)),
             d_optimizer=_lazy_adam(discriminator, config),
+            scaler=loss_scaler(config, device),
         )
 
     @property
@@ -58,10 +78,16 @@ class TrainState:
         return self.images / 1000.0
 
     def save(self, path: Path) -> None:
-        """Write atomically."""
+        """Write atomically.
+
+        Raises:
+            NonFiniteLossError: weights are not finite, and not worth resuming from.
+        """
+        self.check_finite()
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        with replacing(path) as temporary:
-            torch.save(parts | {"images": self.images, "steps": self.steps}, temporary)
+        counts = {"images": self.images, "steps": self.steps, "measured": asdict(self.measured)}
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            torch.save(parts | counts | {"scaler": self.scaler.state_dict()}, file)
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.
@@ -73,8 +99,11 @@ class TrainState:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             for name, part in self._parts().items():
                 part.load_state_dict(saved[name])
+            self.scaler.load_state_dict(saved.get("scaler", {}) if self.scaler.is_enabled() else {})
+            known = {field.name for field in fields(Measured)}
+            self.measured = Measured(**{k: v for k, v in saved.get("measured", {}).items() if k in known})
             self.images, self.steps = int(saved["images"]), int(saved["steps"])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
             raise CheckpointError(
                 f"{path} cannot be resumed from ({error}): move the run folder away and start anew"
             ) from error
@@ -89,6 +118,13 @@ class TrainState:
             for kept, current in zip(self.g_ema.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(current)
 
+    def check_finite(self) -> None:
+        """Raises NonFiniteLossError, with the network's name, where weights are NaN or infinite."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "averaged generator": self.g_ema}
+        for name, network in networks.items():
+            if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
+                raise NonFiniteLossError(f"weights of the {name} became NaN or infinite by step {self.steps}")
+
     def _parts(self) -> dict[str, nn.Module | Adam]:
         return {
             "generator": self.generator,
@@ -99,8 +135,35 @@ class TrainState:
         }
 
 
+def _freeze_generator(generator: Generator, config: TrainConfig) -> None:
+    generator.requires_grad_(True)
+    generator.mapping.requires_grad_(not config.freeze_mapping)
+    sides = generator.spec.resolutions
+    if unknown := sorted(set(config.freeze_g) - set(sides)):
+        raise ConfigError(f"freeze_g names {unknown[0]}, but the generator has {', '.join(map(str, sides))}")
+    for side, block in zip(sides, generator.synthesis.blocks, strict=True):
+        block.requires_grad_(side not in config.freeze_g)
+    generator.synthesis.const.requires_grad_(sides[0] not in config.freeze_g)
+    if not _trained(generator):
+        raise ConfigError("freeze_g leaves nothing of the generator to train")
+
+
+def _freeze_discriminator(discriminator: Discriminator, count: int) -> None:
+    discriminator.requires_grad_(True)
+    layers: list[nn.Module] = [discriminator.from_rgb]
+    for block in discriminator.blocks:
+        layers += [block.conv, block.conv_down, block.skip]  # type: ignore[list-item]
+    if count > len(layers):
+        raise ConfigError(f"freeze_d is {count}, but the discriminator has {len(layers)} layers before its last ones")
+    for layer in layers[:count]:
+        layer.requires_grad_(False)
+
+
+def _trained(network: nn.Module) -> list[nn.Parameter]:
+    return [weights for weights in network.parameters() if weights.requires_grad]
+
+
 def _lazy_adam(discriminator: Discriminator, config: TrainConfig) -> Adam:
     """Adam, corrected for a penalty taken every ``r1_every`` steps only (Karras et al. 2020, section 3.1)."""
     share = config.r1_every / (config.r1_every + 1)
-    parameters = cast("list[Tensor]", list(discriminator.parameters()))
-    return Adam(parameters, lr=config.d_lr * share, betas=(0.0, 0.99**share))
+    return Adam(_trained(discriminator), lr=config.d_lr * share, betas=(0.0, 0.99**share))

@@ -2,25 +2,40 @@
 
 With a source generator the second half adds the consistency terms between tuned and source image of the same latents
 and the same noise.
+
+Whatever is random follows from a sample's index, so it does not matter to a step in how many micro-batches and
+processes it is computed (:mod:`transfer.training.shares`), but for the rounding of sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
+from torch.optim import Adam
 
-from transfer.config import TrainConfig
+from transfer.config import Schedule, TrainConfig
 from transfer.data import Portraits
 from transfer.errors import NonFiniteLossError
 from transfer.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from transfer.losses.compose import LossTerm, Step, compose
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
-from transfer.training.augment import NUMBERS, augment
+from transfer.training.augment import NUMBERS, ada, adapted, augment
+from transfer.training.precision import DTYPES, LEAST_SCALE, computing
+from transfer.training.processes import ALONE, Processes
+from transfer.training.regularise import mixed, next_mean, path_lengths, path_penalty
+from transfer.training.shares import group_size, micro_batches, shares
 from transfer.training.state import TrainState
+
+DIVERGED: Final = 1e6
+"""No loss comes near this in a run that can still end well."""
+
+Objective = tuple[Tensor, dict[str, Tensor]]
+"""What to descend, and the losses to report by name; scalars."""
 
 
 @dataclass(frozen=True)
@@ -32,96 +47,253 @@ class Source:
     terms: Sequence[LossTerm]
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one micro-batch of n samples draws: their indices, the pictures shown, z (n, z_dim), noise maps."""
+
+    indices: list[int]
+    shown: list[int]
+    z: Tensor
+    noise: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Generated images (n, 3, R, R) with w (n, w_dim) and ws (n, num_ws, w_dim) they come from."""
+
+    w: Tensor
+    ws: Tensor
+    images: Tensor
+
+
 class Trainer:
     """Takes steps. Samples ``state.images`` … ``+ batch`` are drawn by their index, so a resumed run repeats itself."""
 
-    def __init__(self, state: TrainState, data: Portraits, config: TrainConfig, source: Source | None = None) -> None:
+    def __init__(
+        self,
+        state: TrainState,
+        data: Portraits,
+        config: TrainConfig,
+        source: Source | None = None,
+        *,
+        schedule: Schedule | None = None,
+        processes: Processes = ALONE,
+    ) -> None:
+        """``schedule`` says how much is computed at once; None for a share of the batch in one go.
+
+        Raises:
+            ConfigError: the batch cannot be dealt to so many processes and micro-batches.
+        """
         self.state = state
         self.data = data
         self.config = config
         self.source = source
+        self.processes = processes
         self.random = SampleRandom(config.seed)
         self.device = next(state.generator.parameters()).device
+        self.dtype = DTYPES[config.precision]
         self.noise_sides = [conv.noise_const.shape[-1] for conv in state.generator.synthesis.styled_convs()]
+        group = state.generator.spec.mbstd_group
+        count = micro_batches(config.batch, group, processes.size, schedule.micro_batch if schedule else 0)
+        everyone = shares(config.batch, group, processes.size * count)
+        self.places = everyone[processes.rank * count :][:count]
+        self.halves = group_size(config.batch, group) % 2 == 0
+        """Whether the first halves of all shares are the first half of the batch."""
+        compiled = schedule is not None and schedule.compile
+        self._synthesis = torch.compile(state.generator.synthesis) if compiled else state.generator.synthesis
+        self._discriminator = torch.compile(state.discriminator) if compiled else state.discriminator
 
     def step(self) -> dict[str, float]:
-        """One step; returns the losses by name. Both halves see the same generated images, made once.
+        """One step; returns the losses by name. Both halves see the same generated images.
 
         Raises:
-            NonFiniteLossError: a loss became NaN or infinite; the networks are as before the half step.
+            NonFiniteLossError: a loss became NaN, infinite or absurdly large; the networks are as before the half step.
         """
-        state = self.state
-        indices = range(state.images, state.images + self.config.batch)
-        z = self.random.normal(Purpose.LATENT, indices, state.generator.spec.z_dim).to(self.device)
-        w = state.generator.mapping(z)
-        ws = state.generator.broadcast(w)
-        noise = [maps.to(self.device) for maps in self.random.noise(Purpose.NOISE, indices, self.noise_sides)]
-        fake = state.generator.synthesis(ws, noise)
-        losses = self._discriminator_half(indices, fake.detach()) | self._generator_half(indices, ws, noise, fake)
-        if not self.config.freeze_mapping:
-            state.generator.mapping.track(w.detach())
-        state.images += self.config.batch
+        state, config = self.state, self.config
+        order = self.data.order(self.random, range(state.images, state.images + config.batch))
+        batch = [self._share(places, order) for places in self.places]
+        networks = [state.generator.synthesis, *([self.source.generator.synthesis] if self.source else [])]
+        with computing(self.dtype, state.discriminator, *networks):
+            made = self._make(batch[0]) if len(batch) == 1 else None
+            w_mean = None if config.freeze_mapping else self._mean_w(batch, made)
+            losses = self._discriminator_half(batch, made) | self._generator_half(batch, made)
+        state.scaler.update()
+        if w_mean is not None:
+            state.generator.mapping.track(w_mean[None])
+        self._measure(losses)
+        state.images += config.batch
         state.steps += 1
-        state.average(self.config)
+        state.average(config)
         return losses
 
-    def _discriminator_half(self, indices: range, fake: Tensor) -> dict[str, float]:
-        state, config = self.state, self.config
+    def _share(self, places: list[int], order: list[int]) -> Share:
+        indices = [self.state.images + place for place in places]
+        return Share(
+            indices=indices,
+            shown=[order[place] for place in places],
+            z=self.random.normal(Purpose.LATENT, indices, self.state.generator.spec.z_dim).to(self.device),
+            noise=[maps.to(self.device) for maps in self.random.noise(Purpose.NOISE, indices, self.noise_sides)],
+        )
+
+    def _discriminator_half(self, batch: list[Share], made: Made | None) -> dict[str, float]:
+        objectives = (self._discriminator_objective(share, made) for share in batch)
+        return self._descend(self.state.d_optimizer, objectives, len(batch))
+
+    def _discriminator_objective(self, share: Share, made: Made | None) -> Objective:
+        config = self.config
+        penalised = config.r1_gamma > 0 and self.state.steps % config.r1_every == 0
         with torch.no_grad():
-            real = self._augmented(self._real(indices), Purpose.AUGMENT_REAL, indices)
-            fake = self._augmented(fake, Purpose.AUGMENT_FAKE, indices)
-        penalised = config.r1_gamma > 0 and state.steps % config.r1_every == 0
+            fake = (made or self._make(share)).images.detach()
+            real = self._augmented(self._real(share), Purpose.AUGMENT_REAL, share)
+            fake = self._augmented(fake, Purpose.AUGMENT_FAKE, share)
         real.requires_grad_(penalised)
-        real_logits = state.discriminator(real)
-        fake_logits = state.discriminator(fake)
+        real_logits = self._penalised_logits(real) if penalised else self._discriminator(real)
+        fake_logits = self._discriminator(fake)
         losses = {"d_adversarial": discriminator_loss(real_logits, fake_logits)}
         total = losses["d_adversarial"]
         if penalised:
             losses["r1"] = r1_penalty(real_logits, real)
             total = total + losses["r1"] * (config.r1_gamma * config.r1_every)
-        losses = self._descend(state.d_optimizer, total, losses)
         signs = {"real_sign": real_logits.detach().sign().mean(), "fake_sign": fake_logits.detach().sign().mean()}
-        return {name: float(value) for name, value in (losses | signs).items()}
+        return total, losses | signs
 
-    def _generator_half(self, indices: range, ws: Tensor, noise: list[Tensor], fake: Tensor) -> dict[str, float]:
-        state = self.state
-        state.discriminator.requires_grad_(False)
-        logits = state.discriminator(self._augmented(fake, Purpose.AUGMENT_FAKE, indices))
+    def _penalised_logits(self, real: Tensor) -> Tensor:
+        """In fp32 and uncompiled, since they will be differentiated twice."""
+        with computing(torch.float32, self.state.discriminator):
+            logits: Tensor = self.state.discriminator(real)
+        return logits
+
+    def _generator_half(self, batch: list[Share], made: Made | None) -> dict[str, float]:
+        state, config = self.state, self.config
+        judging = state.d_optimizer.param_groups[0]["params"]
+        _require_gradients(judging, False)
+        due = config.path_length > 0 and state.steps % config.path_length_every == 0
+        parts = [lambda share: self._generator_objective(share, made), *([self._path_objective] if due else [])]
+        losses = self._descend(state.g_optimizer, (part(share) for share in batch for part in parts), len(batch))
+        _require_gradients(judging, True)
+        return losses
+
+    def _generator_objective(self, share: Share, made: Made | None) -> Objective:
+        made = made or self._make(share)
+        logits = self._discriminator(self._augmented(made.images, Purpose.AUGMENT_FAKE, share))
         losses = {"g_adversarial": generator_loss(logits)}
-        total, consistency = losses["g_adversarial"], {}
+        total = losses["g_adversarial"]
         if self.source is not None:
-            step = self._consistency_step(self.source, ws, noise, fake, indices)
-            report = compose(self.source.terms, step)
-            total, consistency = total + report.total, report.terms
-        losses = self._descend(state.g_optimizer, total, losses)
-        state.discriminator.requires_grad_(True)
-        return {name: float(value) for name, value in losses.items()} | consistency
+            report = compose(self.source.terms, self._consistency_step(self.source, share, made))
+            total = total + report.total
+            losses |= {name: total.new_tensor(value) for name, value in report.terms.items()}
+        return total, losses
 
-    def _consistency_step(self, source: Source, ws: Tensor, noise: list[Tensor], fake: Tensor, indices: range) -> Step:
+    def _consistency_step(self, source: Source, share: Share, made: Made) -> Step:
         return Step(
-            ws,
+            made.ws,
             index=self.state.steps,
-            real=lambda: self._real(indices),
-            generate=lambda _: fake,
-            source=lambda w: source.generator.synthesis(w, noise),
+            real=lambda: self._real(share),
+            generate=lambda _: made.images,
+            source=lambda ws: source.generator.synthesis(ws, share.noise),
             embed=source.embed,
         )
 
-    def _descend(self, optimizer: torch.optim.Adam, total: Tensor, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        for name, value in losses.items():
-            if not bool(torch.isfinite(value)):
-                raise NonFiniteLossError(f"{name} became {value.item()} at step {self.state.steps}")
+    def _path_objective(self, share: Share) -> Objective:
+        """Of the first half of the batch, as the paper does to save time; in fp32, for it is differentiated twice."""
+        config, synthesis = self.config, self.state.generator.synthesis
+        count = len(share.indices) // 2 if self.halves else len(share.indices)
+        ws = self._styles(share)[1][:count]
+        if not ws.requires_grad:
+            ws.requires_grad_()
+        with computing(torch.float32, synthesis):
+            images = synthesis(ws, [maps[:count] for maps in share.noise])
+        noise = self.random.normal(Purpose.PATH, share.indices[:count], images[0].numel())
+        lengths = path_lengths(images, ws, noise.view_as(images).to(self.device))
+        penalty = path_penalty(lengths, self.state.measured.path_length)
+        losses = {"path_length": lengths.detach().mean(), "path_penalty": penalty}
+        return penalty * (config.path_length * config.path_length_every), losses
+
+    def _make(self, share: Share) -> Made:
+        w, ws = self._styles(share)
+        return Made(w, ws, self._synthesis(ws, share.noise))
+
+    def _styles(self, share: Share) -> tuple[Tensor, Tensor]:
+        """w and ws, the finer layers of some images of another latent where the config says so."""
+        generator, config = self.state.generator, self.config
+        w = generator.mapping(share.z)
+        ws = generator.broadcast(w)
+        if config.style_mixing:
+            z = self.random.normal(Purpose.MIXING_LATENT, share.indices, generator.spec.z_dim).to(self.device)
+            numbers = self.random.uniform(Purpose.MIXING, share.indices, 2)
+            ws = mixed(ws, generator.mapping(z), numbers, config.style_mixing)
+        return w, ws
+
+    @torch.no_grad()
+    def _mean_w(self, batch: list[Share], made: Made | None) -> Tensor:
+        """(w_dim,), over the whole batch."""
+        ws = [made.w] if made else [self.state.generator.mapping(share.z) for share in batch]
+        mean = torch.stack([w.detach().float().mean(dim=0) for w in ws]).mean(dim=0)
+        self.processes.average([mean])
+        return mean
+
+    def _descend(self, optimizer: Adam, objectives: Iterable[Objective], shares: int) -> dict[str, float]:
+        """Take a step down the mean of the objectives over shares and processes; returns their losses' means.
+
+        Numbers of other processes are waited for even when one's own are bad: all stop together, for the same reason.
+        """
         optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return {name: value.detach() for name, value in losses.items()}
+        sums: dict[str, Tensor] = {}
+        for total, losses in objectives:
+            self.state.scaler.scale(total / shares).backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                part = value.detach().float() / shares
+                sums[name] = sums[name] + part if name in sums else part
+        means = torch.stack(list(sums.values()))
+        self.processes.average([means])
+        named = dict(zip(sums, means.tolist(), strict=True))
+        self._check(named)
+        self.processes.average([w.grad for w in optimizer.param_groups[0]["params"] if w.grad is not None])
+        self.state.scaler.step(optimizer)
+        return named
 
-    def _real(self, indices: range) -> Tensor:
-        shown = self.data.order(self.random, indices)
-        coins = self.random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
+    def _check(self, losses: dict[str, float]) -> None:
+        step, scaler = self.state.steps, self.state.scaler
+        for name, value in losses.items():
+            if not abs(value) <= DIVERGED:
+                raise NonFiniteLossError(f"{name} became {value:g} at step {step}")
+        if scaler.is_enabled() and scaler.get_scale() < LEAST_SCALE:
+            raise NonFiniteLossError(f"fp16 gradients overflow however little the loss is scaled, at step {step}")
+
+    def _measure(self, losses: dict[str, float]) -> None:
+        """Follow the mean path length and ADA's p; what a run is steered by stands in the log too."""
+        config, measured = self.config, self.state.measured
+        if "path_length" in losses:
+            measured.path_length = next_mean(measured.path_length, losses["path_length"])
+        if not config.adaptive:
+            return
+        measured.sign += losses["real_sign"]
+        measured.sign_steps += 1
+        if measured.sign_steps >= config.ada_every:
+            measured.ada_p = adapted(
+                measured.ada_p,
+                measured.sign / measured.sign_steps,
+                target=config.ada_target,
+                images=measured.sign_steps * config.batch,
+                speed_kimg=config.ada_kimg,
+            )
+            measured.sign, measured.sign_steps = 0.0, 0
+        losses["ada_p"] = measured.ada_p
+
+    def _real(self, share: Share) -> Tensor:
+        coins = self.random.uniform(Purpose.FLIP, share.indices, 1)[:, 0] < 0.5
         flips = [bool(coin) and self.config.mirror for coin in coins]
-        return self.data.batch(shown, flips).to(self.device, memory_format=torch.channels_last)
+        return self.data.batch(share.shown, flips).to(self.device, memory_format=torch.channels_last)
 
-    def _augmented(self, images: Tensor, purpose: Purpose, indices: range) -> Tensor:
-        numbers = self.random.uniform(purpose, indices, NUMBERS)
-        return augment(images, numbers, self.config.augment).contiguous(memory_format=torch.channels_last)
+    def _augmented(self, images: Tensor, purpose: Purpose, share: Share) -> Tensor:
+        numbers = self.random.uniform(purpose, share.indices, NUMBERS)
+        if self.config.adaptive:
+            images = ada(images, numbers, self.state.measured.ada_p)
+        else:
+            images = augment(images, numbers, self.config.augment)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def _require_gradients(parameters: Iterable[Tensor], wanted: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(wanted)

@@ -21,6 +21,7 @@ DOCUMENTS = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/balance.md",
+    "docs/checkpoints.md",
     "docs/crawl.md",
     "docs/duplicates.md",
     "docs/models.md",

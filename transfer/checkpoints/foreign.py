@@ -16,7 +16,7 @@ from transfer.checkpoints import nvlabs, rosinality
 from transfer.checkpoints.native import Checkpoint, is_safetensors, load_checkpoint, save_checkpoint
 from transfer.checkpoints.public import known_by_sha256
 from transfer.checkpoints.torch_files import read_torch_file
-from transfer.errors import CheckpointError
+from transfer.errors import CheckpointError, ConfigError
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
 
@@ -56,7 +56,7 @@ def open_checkpoint(path: Path, network: Which = "g_ema", *, discriminator: bool
     try:
         found = read_torch_file(path)
         layout, networks, notes = _networks(found, network, discriminator)
-    except CheckpointError as error:
+    except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     generator, judge = networks
     card = _card_within(found) | _source(path, layout, network) | ({"notes": notes} if notes else {})
@@ -128,7 +128,7 @@ def _nvlabs_networks(
 def _judge(read: Callable[[], Discriminator]) -> Discriminator:
     try:
         return read()
-    except CheckpointError as error:
+    except (CheckpointError, ConfigError) as error:
         raise CheckpointError(
             f"its discriminator cannot be taken: {error}; --no-discriminator takes the generator alone"
         ) from error

@@ -273,7 +273,10 @@ def _clamp(plain: Mapping[str, Plain], prefix: str) -> float | None:
 
 
 def _number(value: Plain, default: float) -> float:
-    return float(value) if isinstance(value, int | float) else default
+    try:
+        return float(value) if isinstance(value, int | float) else default
+    except OverflowError as error:
+        raise CheckpointError("a number beyond all measure") from error
 
 
 def _init_kwargs(spec: GeneratorSpec) -> dict[str, dict[str, object]]:

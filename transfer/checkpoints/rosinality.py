@@ -25,6 +25,8 @@ from transfer.networks.spec import GeneratorSpec
 
 MAPPING_LR: Final = 0.01
 GROUP: Final = 4
+MAX_LEVELS: Final = 8
+"""RGB layers after the first; those of 1024² are eight."""
 UP: Final = FIR * 4
 """Their upsampling filters carry the gain for the inserted zeros."""
 AVERAGED: Final = 10_000
@@ -182,6 +184,8 @@ def _tensors(found: Mapping[str, object], network: str) -> dict[str, Source]:
 
 def _spec(tensors: Mapping[str, Source]) -> GeneratorSpec:
     levels = sum(1 for name in tensors if re.fullmatch(r"to_rgbs\.\d+\.conv\.weight", name))
+    if levels > MAX_LEVELS:
+        raise CheckpointError("a generator of more levels than 1024² takes")
     if shape_of(tensors, "input.input")[2:] != (4, 4):
         raise CheckpointError("a generator of pictures that are not square, which this tool has not")
     convs = ["conv1.conv.weight", *(f"convs.{2 * i + 1}.conv.weight" for i in range(levels))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from math import log2
+from math import inf, log2
 
 from transfer.errors import ConfigError
 
@@ -52,6 +52,8 @@ class GeneratorSpec:
             raise ConfigError("every width, depth and group of a generator is at least 1")
         if self.c_dim < 0:
             raise ConfigError("a condition has no or some numbers, not less than none")
+        if not 0 < self.mapping_lr < inf or not 0 < (1 if self.conv_clamp is None else self.conv_clamp) < inf:
+            raise ConfigError("the mapping's learning rate and the clamp are positive numbers")
         if max(*self.channels, self.z_dim, self.w_dim, self.c_dim) > MAX_WIDTH:
             raise ConfigError(f"every width of a generator is at most {MAX_WIDTH}")
         if max(self.mapping_layers, self.cmap_layers) > MAX_LAYERS:

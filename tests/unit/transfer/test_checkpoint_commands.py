@@ -211,3 +211,13 @@ def test_the_list_and_names_that_are_not_on_it(registry: Registry) -> None:
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["public", "by-hand"]
     assert transfer("fetch").stdout.count("\n") == len(PUBLIC)
     assert transfer("fetch", "nothing", "--accept-license", registry=registry).exit_code == 2
+
+
+def test_the_document_lists_the_public_checkpoints() -> None:
+    text = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1]: cells for line in text.splitlines() if len(cells := [cell.strip() for cell in line.split("|")]) == 6
+    }
+    for name, entry in PUBLIC.items():
+        known = "no" if entry.content is None else "yes; fetched" if entry.origin else "yes"
+        assert rows[name][3:5] == [entry.file_name, known]

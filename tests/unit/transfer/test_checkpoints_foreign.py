@@ -380,3 +380,14 @@ def test_the_card_names_the_bytes_that_were_read(tmp_path: Path) -> None:
         "layout": "nvlabs-state",
         "network": "g_ema",
     }
+
+
+@pytest.mark.parametrize("number", [0, -1.0, float("nan"), float("inf"), 10**400])
+def test_numbers_of_which_no_network_can_be_made_are_refused(number: float, tmp_path: Path) -> None:
+    def change(found: dict[str, dict[str, object]]) -> None:
+        found["init_kwargs"]["G_ema"]["mapping_kwargs"]["lr_multiplier"] = number  # type: ignore[index]
+
+    with pytest.raises(
+        CheckpointError, match=r"x\.pt: .*(positive numbers|beyond all measure|malformed|no checkpoint needs)"
+    ):
+        open_checkpoint(state_file(tmp_path / "x.pt", change))

@@ -119,11 +119,13 @@ class Schedule:
     """Images computed at once in one process, their gradients summed up to the batch's; 0 for all of its share."""
     compile: bool = False
     """Compile the networks: minutes at the start, faster steps. Phases that differentiate twice stay as they are."""
+    measure: int = 0
+    """Generated images to hold against the data set at each snapshot, by kernel distance; the best is kept. 0: none."""
     keep: int = 3
     """Snapshots whose checkpoints are kept, the last one included."""
 
     def __post_init__(self) -> None:
         if self.kimg <= 0 or self.snapshot_kimg <= 0:
             raise ConfigError("kimg and snapshot_kimg are above 0")
-        if self.micro_batch < 0 or self.keep < 1:
-            raise ConfigError("micro_batch is at least 0, keep at least 1")
+        if min(self.micro_batch, self.measure) < 0 or self.keep < 1:
+            raise ConfigError("micro_batch and measure are at least 0, keep at least 1")

@@ -21,6 +21,10 @@ class NonFiniteLossError(TransferError):
     """A loss term became NaN or infinite; the message names the term."""
 
 
+class StorageError(TransferError):
+    """The disk is full, or a folder not ours to write."""
+
+
 class StoppedError(TransferError):
     """A run gave way to a request to stop, after saving itself."""
 

@@ -4,6 +4,8 @@ run.json              kind, settings, spec, data digest, landmark scheme, source
 source.safetensors    (fine-tuning) the generator it started from, the realistic one
 g_ema.safetensors     the averaged generator and the discriminator, as of the last snapshot
 state.pt              everything needed to resume, as of the last snapshot
+kept/                 both, of the last few snapshots, named by the images shown so far
+best-g_ema.safetensors  the averaged generator of the least kernel distance, where measured; best.json says which
 log.jsonl             mean losses between snapshots
 portraits.npy         the training pictures at the run's resolution (a cache); portraits.json says of which data
 skipped.json          pictures that could not be used when the run began, by name and reason
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drfhq_tools.atomic import write_file
+from transfer.config import TrainConfig
 from transfer.errors import CheckpointError, ConfigError
 
 
@@ -43,6 +46,14 @@ class RunFolder:
         return self.root / "state.pt"
 
     @property
+    def best(self) -> Path:
+        return self.root / "best-g_ema.safetensors"
+
+    @property
+    def best_about(self) -> Path:
+        return self.root / "best.json"
+
+    @property
     def log(self) -> Path:
         return self.root / "log.jsonl"
 
@@ -53,6 +64,16 @@ class RunFolder:
     @property
     def skipped(self) -> Path:
         return self.root / "skipped.json"
+
+    def kept_state(self, images: int) -> Path:
+        return self.root / "kept" / f"state-{images:08d}.pt"
+
+    def kept_g_ema(self, images: int) -> Path:
+        return self.root / "kept" / f"g_ema-{images:08d}.safetensors"
+
+    def kept(self) -> list[int]:
+        """After how many images the kept snapshots were taken, in order."""
+        return sorted(int(path.stem.removeprefix("state-")) for path in (self.root / "kept").glob("state-*.pt"))
 
     def snapshot(self, images: int) -> Path:
         return self.root / "snapshots" / f"{images:08d}.png"
@@ -80,7 +101,8 @@ class RunFolder:
         self.root.mkdir(parents=True, exist_ok=True)
         about = json.loads(json.dumps(about))
         if self.about.is_file():
-            before = self.read_about()
+            before = _completed(self.read_about())
+            about = _completed(about)
             names = sorted(name for name in before.keys() | about.keys() if before.get(name) != about.get(name))
             if names:
                 raise ConfigError(
@@ -99,11 +121,17 @@ class RunFolder:
         if not self.skipped.is_file():
             write_file(self.skipped, (json.dumps(faces, indent=1, ensure_ascii=False) + "\n").encode())
             return
-        before = {face["row"] for face in json.loads(self.skipped.read_text(encoding="utf-8"))}
-        now = {face["row"]: str(face["name"]) for face in faces}
+        before = {int(face["row"]) for face in json.loads(self.skipped.read_text(encoding="utf-8"))}
+        now = {int(str(face["row"])): str(face["name"]) for face in faces}
         if changed := sorted(before ^ now.keys()):
             names = ", ".join(now.get(row, f"face {row} of the split, missing before") for row in changed[:3])
             raise ConfigError(
                 f"{self.root} was begun with other pictures readable ({names}): bring the data set back, or give"
                 " another --out"
             )
+
+
+def _completed(about: dict[str, object]) -> dict[str, object]:
+    """Settings that came after a run was begun are at their defaults in it."""
+    config = about.get("config")
+    return about | {"config": TrainConfig().to_dict() | config} if isinstance(config, dict) else about

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from transfer.cli.options import PATH, console, training_options, training_request
+from transfer.cli.options import PATH, training, training_options, training_request
 
 
 @click.command()
@@ -30,5 +30,7 @@ def finetune(
 
     given = {"identity": identity, "geometry": geometry, "colour": colour}
     weights = {name: weight for name, weight in given.items() if weight is not None}
-    with console() as person:
-        click.echo(run(training_request(shared, freeze_mapping=True, weights=weights), init, person))
+    with training() as (console, processes):
+        made = run(training_request(shared, processes, freeze_mapping=True, weights=weights), init, console)
+        if processes.first:
+            click.echo(made)

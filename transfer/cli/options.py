@@ -6,65 +6,92 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from transfer.config import AUGMENTATIONS, Schedule, TrainConfig
+from transfer.config import ADA, PRECISIONS
 from transfer.errors import ConfigError
+from transfer.settings import DEFAULTS, configured, parse_settings, read_toml
 
 if TYPE_CHECKING:
+    from transfer.training.processes import Processes
     from transfer.training.run import Console, RunRequest
 
-Command = TypeVar("Command", bound=Callable[..., None])
-DEFAULTS = TrainConfig()
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 PATH = click.Path(path_type=Path)
 
-_TRAINING = [
-    click.option("--data", "data_dir", type=PATH, required=True, help="A built data set, or its Parquet shards."),
+_TRAINING: list[_Decorator] = [
+    click.option("--data", "data_dir", type=PATH, required=True, help="A data set built by `drfhq build`."),
     click.option("--out", type=PATH, required=True, help="The run's folder; an unfinished run there goes on."),
     click.option("--kimg", type=float, required=True, help="Thousands of images to show in all."),
-    click.option("--batch", type=int, default=DEFAULTS.batch, help="Images a step."),
-    click.option("--seed", type=int, default=DEFAULTS.seed, help="Seed of every random number of the run."),
     click.option("--device", default="auto", help="cpu, cuda, mps or auto."),
-    click.option("--snapshot-kimg", type=float, default=10.0, help="Thousands of images between checkpoints."),
-    click.option("--g-lr", type=float, default=DEFAULTS.g_lr, help="Learning rate of the generator."),
-    click.option("--d-lr", type=float, default=DEFAULTS.d_lr, help="Learning rate of the discriminator."),
-    click.option("--r1-gamma", type=float, default=DEFAULTS.r1_gamma, help="Weight of the R1 gradient penalty."),
-    click.option("--ema-kimg", type=float, default=DEFAULTS.ema_kimg, help="Half-life of the averaged generator."),
-    click.option("--mirror/--no-mirror", default=True, help="Show every second picture mirrored."),
-    click.option(
-        "--augment", default=",".join(AUGMENTATIONS), help="What the discriminator's view varies; '' for none."
-    ),
     click.option("--split", default="train", help="The split of the data set to train on, or all."),
     click.option("--weights", "face_weights", type=PATH, help="How often to show each face, by `drfhq balance`."),
+    click.option("--config", "config_file", type=PATH, help="TOML file of settings; options given here override it."),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Any setting by its name in --config: --set path_length=2. Repeatable; docs/training.md lists them.",
+    ),
 ]
 
 
-def training_options(command: Command) -> Command:
+def _setting(name: str, help_text: str, kind: type | click.Choice[str] | None = None) -> _Decorator:
+    """An option for one setting, absent unless given, so that it can override a file."""
+    default = DEFAULTS[name]
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    return click.option(f"--{name.replace('_', '-')}", type=kind, help=f"{help_text}  [default: {shown}]")
+
+
+_SETTINGS: list[_Decorator] = [
+    _setting("batch", "Images a step.", int),
+    _setting("seed", "Seed of every random number of the run.", int),
+    _setting("snapshot_kimg", "Thousands of images between checkpoints.", float),
+    _setting("g_lr", "Learning rate of the generator.", float),
+    _setting("d_lr", "Learning rate of the discriminator.", float),
+    _setting("r1_gamma", "Weight of the R1 gradient penalty.", float),
+    _setting("ema_kimg", "Half-life of the averaged generator.", float),
+    click.option("--mirror/--no-mirror", default=None, help="Show every second picture mirrored.  [default: mirror]"),
+    _setting("augment", f"What the discriminator's view varies, or {ADA}, which adapts; '' for none."),
+    _setting("precision", "What feature maps are computed in.", click.Choice(PRECISIONS)),
+]
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command."""
-    for option in reversed(_TRAINING):
-        command = option(command)
-    return command
+    decorated: Callable[..., None] = command
+    for option in reversed([*_TRAINING, *_SETTINGS]):
+        decorated = option(decorated)
+    return decorated
 
 
 def training_request(
-    options: dict[str, object], *, freeze_mapping: bool = False, weights: dict[str, float] | None = None
+    options: dict[str, object],
+    processes: Processes,
+    *,
+    freeze_mapping: bool = False,
+    weights: dict[str, float] | None = None,
 ) -> RunRequest:
     """The request that the shared options describe, its data set opened and its device found."""
     from transfer.data import load_weights, open_data
     from transfer.device import pick_device
     from transfer.training.run import RunRequest
 
-    names = ("batch", "seed", "g_lr", "d_lr", "r1_gamma", "ema_kimg", "mirror")
-    augment = tuple(word for word in str(options["augment"]).split(",") if word)
-    config = TrainConfig(
-        **{name: options[name] for name in names},  # type: ignore[arg-type]
-        augment=augment,
+    config_file, assignments = options["config_file"], options["assignments"]
+    assert isinstance(assignments, tuple)
+    named = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
+    if isinstance(augment := named.get("augment"), str):
+        named["augment"] = [word for word in augment.split(",") if word]
+    file = read_toml(config_file) if isinstance(config_file, Path) else {}
+    config, schedule = configured(
+        file | named | parse_settings(assignments),
+        kimg=_number(options, "kimg"),
         freeze_mapping=freeze_mapping,
         weights=weights or {},
     )
-    schedule = Schedule(kimg=_number(options, "kimg"), snapshot_kimg=_number(options, "snapshot_kimg"))
     device = pick_device(str(options["device"]))
     data_dir, out = options["data_dir"], options["out"]
     if not (isinstance(data_dir, Path) and isinstance(out, Path)):
@@ -78,6 +105,7 @@ def training_request(
         device=device,
         split=split,
         face_weights=load_weights(face_weights, manifest, split) if isinstance(face_weights, Path) else None,
+        processes=processes,
     )
 
 
@@ -87,24 +115,34 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def console() -> Iterator[Console]:
-    """Progress on stderr; the first Ctrl-C or SIGTERM asks the run to save and stop, a second one ends it at once."""
+def training() -> Iterator[tuple[Console, Processes]]:
+    """The console and the processes of a run, as torchrun started them; only the first process speaks.
+
+    The first Ctrl-C or SIGTERM asks the run to save and stop, a second one ends it at once.
+    """
+    from transfer.training.processes import joined
     from transfer.training.run import Console
 
     asked: list[int] = []
 
-    def ask(number: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        say("stopping after this step; once more to stop at once")
+    with joined() as processes:
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield Console(say, lambda: bool(asked))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        def tell(words: str) -> None:
+            if processes.first:
+                say(words)
+
+        def ask(number: int, _: object) -> None:
+            if asked:
+                raise KeyboardInterrupt
+            asked.append(number)
+            tell("stopping after this step; once more to stop at once")
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield Console(tell, lambda: bool(asked)), processes
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _number(options: dict[str, object], name: str) -> float:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from transfer.cli.options import console, training_options, training_request
+from transfer.cli.options import training, training_options, training_request
+
+ACTIVATION_LIMIT = 256.0
+"""What Karras et al. 2020 (StyleGAN2-ADA) clamp activations to, for fp16."""
 
 
 @click.command()
@@ -45,5 +50,9 @@ def pretrain(
         mapping_layers=mapping_layers,
         channels=widths or channels_for(resolution, base=channel_base, maximum=channel_max),
     )
-    with console() as person:
-        click.echo(run(training_request(shared), spec, person))
+    with training() as (console, processes):
+        request = training_request(shared, processes)
+        limit = ACTIVATION_LIMIT if request.config.precision == "fp16" else None
+        made = run(request, replace(spec, conv_clamp=limit), console)
+        if processes.first:
+            click.echo(made)

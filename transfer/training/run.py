@@ -15,10 +15,10 @@ from drfhq_tools.atomic import write_file
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import Manifest
 from transfer import __version__
-from transfer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from transfer.checkpoints import load_checkpoint
 from transfer.config import Schedule, TrainConfig
-from transfer.data import FaceWeights, load_portraits
-from transfer.errors import ConfigError, StoppedError
+from transfer.data import FaceWeights, Portraits, load_portraits
+from transfer.errors import ConfigError, NonFiniteLossError, StoppedError
 from transfer.losses.terms import consistency_terms
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
@@ -27,6 +27,17 @@ from transfer.networks.spec import GeneratorSpec
 from transfer.randomness import Purpose, SampleRandom
 from transfer.run_folder import RunFolder
 from transfer.sheets import save_png
+from transfer.training.keeping import (
+    note_figure,
+    remove_leftovers,
+    resume,
+    save_generator,
+    save_snapshot,
+    storing,
+)
+from transfer.training.measure import Meter
+from transfer.training.precision import check_precision
+from transfer.training.processes import ALONE, Processes
 from transfer.training.sinks import LossLog, finetune_sheet, pretrain_sheet
 from transfer.training.state import TrainState
 from transfer.training.step import Source, Trainer
@@ -52,12 +63,14 @@ class RunRequest:
     split: str = "train"
     face_weights: FaceWeights | None = None
     """How often each face is shown; None for equally often."""
+    processes: Processes = ALONE
+    """Those that train together; each makes the same request, but for its device."""
 
 
 def pretrain(request: RunRequest, spec: GeneratorSpec, console: Console) -> Path:
     """Train a generator from nothing; returns its checkpoint."""
     folder = RunFolder(request.out)
-    folder.claim(_about("pretrain", request, spec))
+    _claim(request, folder, _about("pretrain", request, spec))
     with _seeded_initialisation(request.config.seed):
         generator, discriminator = Generator(spec), Discriminator(spec)
     return _train(request, folder, generator, discriminator, None, console)
@@ -74,9 +87,8 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
         )
     terms = consistency_terms(request.config.weights)
     weights = {term.name: term.weight for term in terms}
-    folder.claim(_about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights})
-    if not folder.source.is_file():
-        write_file(folder.source, init.read_bytes())
+    about = _about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights}
+    _claim(request, folder, about, init)
     generator, discriminator = copy.deepcopy(checkpoint.generator), checkpoint.discriminator
     if discriminator is None:
         console.say(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
@@ -85,6 +97,19 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
     embed = load_resnet().to(request.device).embed if weights.get("identity") else _no_identity
     source = Source(checkpoint.generator.to(request.device).eval().requires_grad_(False), embed, terms)
     return _train(request, folder, generator, discriminator, source, console)
+
+
+def _claim(request: RunRequest, folder: RunFolder, about: dict[str, object], init: Path | None = None) -> None:
+    """Begin or take up the run in its folder, the source generator beside it."""
+
+    def claim() -> None:
+        folder.claim(about)
+        with storing(folder):
+            remove_leftovers(folder)
+            if init is not None and not folder.source.is_file():
+                write_file(folder.source, init.read_bytes())
+
+    request.processes.once(claim)
 
 
 @contextmanager
@@ -103,57 +128,93 @@ def _train(
     source: Source | None,
     console: Console,
 ) -> Path:
-    portraits = load_portraits(
-        request.manifest, generator.spec.resolution, folder.portraits, request.split, say=console.say
-    )
-    folder.note_skipped([asdict(face) for face in portraits.skipped])
-    for face in portraits.skipped:
-        console.say(f"skipped {face.name}: {face.reason}")
-    if portraits.skipped:
-        console.say(
-            f"{len(portraits.skipped)} of {len(portraits)} pictures are never shown, {folder.skipped} lists them"
-        )
-    if request.face_weights is not None:
-        portraits = portraits.weighted(request.face_weights.values)
+    check_precision(request.config, generator.spec, request.device)
     state = TrainState.start(generator, discriminator, request.config, request.device)
-    trainer = Trainer(state, portraits, request.config, source)
-    if folder.state.is_file():
-        state.load(folder.state)
-        _export(trainer, folder)
+    portraits = _portraits(request, folder, generator.spec.resolution, console)
+    trainer = Trainer(state, portraits, request.config, source, schedule=request.schedule, processes=request.processes)
+    resumed = resume(state, folder, console.say)
+    if resumed:
         console.say(f"resuming {folder.root} at {state.kimg:.1f} kimg")
-    else:
-        _picture(trainer, folder)
+    if request.processes.first:
+        if resumed:
+            with storing(folder):
+                save_generator(state, folder)  # in case the process died between the state and this
+        else:
+            _picture(trainer, folder)
     _loop(trainer, folder, request.schedule, console)
     return folder.g_ema
 
 
+def _portraits(request: RunRequest, folder: RunFolder, resolution: int, console: Console) -> Portraits:
+    """The pictures to learn from; the first process decodes them, the others wait for the cache it leaves."""
+
+    def load() -> Portraits:
+        return load_portraits(request.manifest, resolution, folder.portraits, request.split, say=console.say)
+
+    def first() -> None:
+        with storing(folder):
+            portraits = load()
+            folder.note_skipped([asdict(face) for face in portraits.skipped])
+        for face in portraits.skipped:
+            console.say(f"skipped {face.name}: {face.reason}")
+        if portraits.skipped:
+            console.say(
+                f"{len(portraits.skipped)} of {len(portraits)} pictures are never shown, {folder.skipped} lists them"
+            )
+
+    request.processes.once(first)
+    portraits = load()
+    return portraits if request.face_weights is None else portraits.weighted(request.face_weights.values)
+
+
 def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Console) -> None:
     """Step until the schedule's end; save at every snapshot, at the end, and before giving way to a request to stop."""
-    state, log = trainer.state, LossLog(folder.log, trainer.state.images)
+    state, processes = trainer.state, trainer.processes
+    log = LossLog(folder.log, state.images) if processes.first else None
+    meter = Meter(trainer.data, schedule.measure, trainer.config.seed, trainer.device) if schedule.measure else None
     began, before = time.perf_counter(), state.images
     while state.kimg < schedule.kimg:
         snapshots = state.kimg // schedule.snapshot_kimg
-        log.add(trainer.step())
-        stopping = console.stop_requested()
+        losses = _stepped(trainer, folder)
+        if log is not None:
+            log.add(losses)
+        stopping = processes.any(console.stop_requested())
         if not (stopping or state.kimg >= schedule.kimg or state.kimg // schedule.snapshot_kimg > snapshots):
             continue
-        seconds = time.perf_counter() - began
-        means = log.flush(state.images, seconds)
-        state.save(folder.state)
-        _export(trainer, folder)
-        _picture(trainer, folder)
-        pace = seconds / (state.kimg - before / 1000)
-        left = (schedule.kimg - state.kimg) * pace / 60
-        words = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        console.say(f"{state.kimg:8.2f} kimg  {pace:6.1f} s/kimg  {left:5.1f} min left  {words}")
+        if log is not None:
+            seconds = time.perf_counter() - began
+            with storing(folder):
+                means = log.flush(state.images, seconds)
+                save_snapshot(state, folder, schedule.keep)
+            _picture(trainer, folder)
+            if meter is not None:
+                _measure(meter, trainer, folder, console)
+            pace = seconds / (state.kimg - before / 1000)
+            left = (schedule.kimg - state.kimg) * pace / 60
+            words = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            console.say(f"{state.kimg:8.2f} kimg  {pace:6.1f} s/kimg  {left:5.1f} min left  {words}")
         if stopping and state.kimg < schedule.kimg:
             raise StoppedError(f"stopped at {state.kimg:.2f} kimg and saved; the same command goes on from here")
 
 
-def _export(trainer: Trainer, folder: RunFolder) -> None:
-    """Write what the run is for. Follows the state: should the process die in between, a resume does it first."""
-    card = folder.read_about() | {"images": trainer.state.images}
-    save_checkpoint(folder.g_ema, Checkpoint(trainer.state.g_ema, trainer.state.discriminator, card))
+def _measure(meter: Meter, trainer: Trainer, folder: RunFolder, console: Console) -> None:
+    distance = meter.distance(trainer.state.g_ema)
+    with storing(folder):
+        best = note_figure(folder, trainer.state.images, distance)
+    console.say(f"kernel distance {distance:.4f}{', the least so far' if best else ''}")
+
+
+def _stepped(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
+    try:
+        return trainer.step()
+    except NonFiniteLossError as error:
+        left = (
+            f"{folder.g_ema} and {folder.state} are" if folder.state.is_file() else "no snapshot was taken, nothing is"
+        )
+        raise NonFiniteLossError(
+            f"{error}: the run diverged. As of the last snapshot {left} good; the same settings would end the same "
+            "way. Begin another run with lower learning rates, a larger r1_gamma, or --precision fp32"
+        ) from error
 
 
 def _picture(trainer: Trainer, folder: RunFolder) -> None:
@@ -162,7 +223,8 @@ def _picture(trainer: Trainer, folder: RunFolder) -> None:
         sheet = pretrain_sheet(state.g_ema, trainer.data, seed)
     else:
         sheet = finetune_sheet(trainer.source.generator, state.g_ema, seed)
-    save_png(sheet, folder.snapshot(state.images))
+    with storing(folder):
+        save_png(sheet, folder.snapshot(state.images))
 
 
 def _about(kind: str, request: RunRequest, spec: GeneratorSpec) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """A step's batch in equal shares, for micro-batches and processes, that together compute what the batch would at once.
 
 All but one thing is a mean over samples, which any equal shares give. The discriminator's minibatch statistic compares
-the samples of a group, i, i + N/g, i + 2N/g, … of a batch of N: so a share takes whole groups, in an order in which they
-are its groups again.
+the samples of a group, i, i + N/g, i + 2N/g, … of a batch of N: so a share takes whole groups, in an order in which
+they are its groups again.
 """
 
 from __future__ import annotations

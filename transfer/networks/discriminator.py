@@ -23,20 +23,24 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, clamp: float | None) -> None:
         super().__init__()
         self.conv = EqualizedConv2d(in_channels, in_channels, 3, clamp=clamp)
-        self.conv_down = EqualizedConv2d(in_channels, out_channels, 3, down=True, clamp=clamp)
-        self.skip = EqualizedConv2d(in_channels, out_channels, 1, down=True, activate=False)
+        self.conv_down = EqualizedConv2d(in_channels, out_channels, 3, down=True, clamp=clamp, scale=0.5**0.5)
+        self.skip = EqualizedConv2d(in_channels, out_channels, 1, down=True, activate=False, scale=0.5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = (self.conv_down(self.conv(x)) + self.skip(x)) * 0.5**0.5
+        y: Tensor = self.conv_down(self.conv(x)) + self.skip(x)
         return y
 
 
 class Discriminator(nn.Module):
-    """Images (N, 3, R, R) in [-1, 1], and c (N, c_dim) where there is one → logits (N, 1); positive means real."""
+    """Images (N, 3, R, R) in [-1, 1], and c (N, c_dim) where there is one → logits (N, 1); positive means real.
+
+    Feature maps are of ``dtype`` down to the minibatch statistic, which stays in fp32 with what follows.
+    """
 
     def __init__(self, spec: GeneratorSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.dtype = torch.float32
         widths = spec.channels[::-1]
         self.from_rgb = EqualizedConv2d(3, widths[0], 1, clamp=spec.conv_clamp)
         self.blocks = nn.ModuleList(ResidualBlock(a, b, spec.conv_clamp) for a, b in pairwise(widths))
@@ -50,7 +54,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor, c: Tensor | None = None) -> Tensor:
-        x = self.from_rgb(images)
+        x = self.from_rgb(images.to(self.dtype))
         for block in self.blocks:
             x = block(x)
         x = self.conv(minibatch_stddev(x.float(), self.spec.mbstd_group))

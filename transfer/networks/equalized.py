@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from transfer.ops.bias_act import add_bias, lrelu_bias
+from transfer.ops.bias_act import GAIN, lrelu_
+from transfer.ops.convolution import conv3x3
 from transfer.ops.upfirdn import blur
 
 
@@ -27,13 +28,17 @@ class EqualizedLinear(nn.Module):
         self.activate = activate
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.linear(x, self.weight * self.gain)
-        bias = self.bias * self.bias_gain
-        return lrelu_bias(x, bias) if self.activate else add_bias(x, bias)
+        gain = GAIN if self.activate else 1.0
+        x = functional.linear(x, self.weight * (self.gain * gain), self.bias * (self.bias_gain * gain))
+        return lrelu_(x) if self.activate else x
 
 
 class EqualizedConv2d(nn.Module):
-    """(N, in, H, W) → (N, out, H, W), halved with ``down`` after the FIR filter; weights scaled by 1/sqrt(in · k²)."""
+    """(N, in, H, W) → (N, out, H, W), halved with ``down`` after the FIR filter; weights scaled by 1/sqrt(in · k²).
+
+    ``scale`` multiplies the result, clamp included, at no cost: it goes into the weights. Parameters are used in the
+    dtype of the input.
+    """
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class EqualizedConv2d(nn.Module):
         down: bool = False,
         activate: bool = True,
         clamp: float | None = None,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
@@ -51,14 +57,17 @@ class EqualizedConv2d(nn.Module):
         self.gain = 1.0 / (in_channels * kernel**2) ** 0.5
         self.kernel = kernel
         self.down = down
+        self.scale = scale
         self.clamp = clamp
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight * self.gain
-        if not self.down:
-            x = functional.conv2d(x, weight, padding=self.kernel // 2)
-        elif self.kernel == 1:  # a 1×1 convolution commutes with decimation: filter and decimate first
-            x = functional.conv2d(blur(x, (1, 1), stride=2), weight)
-        else:
-            x = functional.conv2d(blur(x, (2, 2)), weight, stride=2)
-        return x if self.bias is None else lrelu_bias(x, self.bias, clamp=self.clamp)
+        gain = self.scale if self.bias is None else self.scale * GAIN
+        weight = (self.weight * (self.gain * gain)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
+        x = self._convolve(x, weight, bias)
+        return x if self.bias is None else lrelu_(x, clamp=self.clamp and self.clamp * self.scale)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.kernel == 1:  # a 1×1 convolution commutes with decimation: filter and decimate first
+            return functional.conv2d(blur(x, 1, stride=2) if self.down else x, weight, bias)
+        return functional.conv2d(blur(x, 2), weight, bias, stride=2) if self.down else conv3x3(x, weight, bias)

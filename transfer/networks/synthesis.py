@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from transfer.networks.equalized import EqualizedLinear
 from transfer.networks.spec import GeneratorSpec
-from transfer.ops.bias_act import add_bias, lrelu_bias
-from transfer.ops.modulated_conv import modulated_conv2d
+from transfer.ops.bias_act import GAIN, add_bias, lrelu_
+from transfer.ops.modulated_conv import modulated_conv2d, modulated_rgb
 from transfer.ops.upfirdn import upsample2
 
 Noise = Literal["const", "random", "none"] | Sequence[Tensor]
@@ -38,10 +38,10 @@ class StyledConv(nn.Module):
         self.up = up
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        x = modulated_conv2d(x, self.weight * self.gain, self.affine(w), up=self.up)
-        if noise is not None:
-            x = x + (noise * self.noise_strength).to(x.dtype)
-        return lrelu_bias(x, self.bias, clamp=self.clamp)
+        noise = None if noise is None else noise * (self.noise_strength * GAIN)
+        styles = self.affine(w) * self.gain
+        x = modulated_conv2d(x, self.weight, styles, self.bias * GAIN, noise, up=self.up, gain=GAIN)
+        return lrelu_(x, clamp=self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -56,7 +56,7 @@ class ToRGB(nn.Module):
         self.clamp = spec.conv_clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        rgb = add_bias(modulated_conv2d(x, self.weight, self.affine(w) * self.gain, demodulate=False), self.bias)
+        rgb = add_bias(modulated_rgb(x, self.weight, self.affine(w) * self.gain).float(), self.bias)
         return rgb if self.clamp is None else rgb.clamp(-self.clamp, self.clamp)
 
 
@@ -77,11 +77,15 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """ws (N, num_ws, w_dim) → images (N, 3, R, R), about [-1, 1] and not clamped."""
+    """ws (N, num_ws, w_dim) → images (N, 3, R, R), about [-1, 1] and not clamped.
+
+    Feature maps are of ``dtype``, everything else (styles, demodulation, RGB) stays in fp32.
+    """
 
     def __init__(self, spec: GeneratorSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.dtype = torch.float32
         self.const = nn.Parameter(torch.randn(spec.channels[0], 4, 4))
         widths = (spec.channels[0], *spec.channels)
         self.blocks = nn.ModuleList(
@@ -94,15 +98,15 @@ class SynthesisNetwork(nn.Module):
 
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         noises = self._noises(noise, ws)
-        x = self.const.expand(ws.shape[0], -1, -1, -1)
+        x = self.const.to(self.dtype).expand(ws.shape[0], -1, -1, -1)
         image: Tensor | None = None
         layer = 0
         for block in self.blocks:
             for conv in block.convs:  # type: ignore[union-attr]
                 x = conv(x, ws[:, layer], noises[layer])
                 layer += 1
-            rgb = block.to_rgb(x, ws[:, layer]).float()  # type: ignore[operator]
-            image = rgb if image is None else upsample2(image).float() + rgb
+            rgb = block.to_rgb(x, ws[:, layer])  # type: ignore[operator]
+            image = rgb if image is None else upsample2(image) + rgb
         assert image is not None
         return image
 

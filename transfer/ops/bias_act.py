@@ -1,4 +1,7 @@
-"""Bias, leaky rectifier with variance-preserving gain, and clamp.
+"""Bias, leaky rectifier and clamp.
+
+The variance-preserving gain √2 of StyleGAN2 is not applied here but by whoever scales the weights: the rectifier is
+positively homogeneous, √2 · lrelu(x + b) = lrelu(√2·x + √2·b), so the gain costs no pass over the activations.
 
 Source: Karras et al. 2019 and 2020 (StyleGAN, StyleGAN2).
 """
@@ -12,11 +15,15 @@ LEAK = 0.2
 GAIN = 2.0**0.5
 
 
-def lrelu_bias(x: Tensor, bias: Tensor, *, gain: float = GAIN, clamp: float | None = None) -> Tensor:
-    """``gain · lrelu(x + bias, 0.2)``, limited to ±``clamp``; ``bias`` (C,) is added along dimension 1 of (N, C, …)."""
-    x = add_bias(x, bias)
-    x = functional.leaky_relu(x, LEAK) * gain
+def lrelu_(x: Tensor, *, clamp: float | None = None) -> Tensor:
+    """``lrelu(x, 0.2)``, limited to ±``clamp``; ``x``, any shape, is overwritten."""
+    x = functional.leaky_relu(x, LEAK, inplace=True)
     return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def lrelu_bias(x: Tensor, bias: Tensor, *, clamp: float | None = None) -> Tensor:
+    """``lrelu(x + bias, 0.2)``, limited to ±``clamp``; ``bias`` (C,) is added along dimension 1 of (N, C, …)."""
+    return lrelu_(add_bias(x, bias), clamp=clamp)
 
 
 def add_bias(x: Tensor, bias: Tensor) -> Tensor:

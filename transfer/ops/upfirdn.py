@@ -1,8 +1,11 @@
 """FIR resampling: zero-insert, filter, decimate, with the binomial [1, 3, 3, 1] filter of StyleGAN2.
 
+One depthwise convolution of 4 × 4 taps each way: samples that decimation drops and products with inserted zeros are
+never computed. On the CPUs measured, two passes of four taps cost up to twice as much, for memory bounds both. The taps
+are exact in bfloat16 and float16.
+
 Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B, after Zhang 2019,
-"Making Convolutional Networks Shift-Invariant Again". Filters are separable, so each pass is two depthwise
-convolutions of four taps. The taps are exact in bfloat16.
+"Making Convolutional Networks Shift-Invariant Again".
 """
 
 from __future__ import annotations
@@ -14,31 +17,22 @@ from torch.nn import functional
 TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
-def blur(images: Tensor, pad: tuple[int, int], *, gain: float = 1.0, stride: int = 1) -> Tensor:
-    """Filter (N, C, H, W) with the normalised binomial; ``pad`` zeros go before and after on both axes.
+def blur(images: Tensor, pad: int, bias: Tensor | None = None, *, gain: float = 1.0, stride: int = 1) -> Tensor:
+    """Filter (N, C, H, W) with the normalised binomial after ``pad`` zeros on every side, then add ``bias`` (C,).
 
-    Returns (N, C, H', W') with H' = (H + pad₀ + pad₁ − 4) // stride + 1.
+    Returns (N, C, H', W') with H' = (H + 2 pad − 4) // stride + 1.
     """
-    before, after = pad
-    images = functional.pad(images, [before, after, before, after])
-    channels = images.shape[1]
-    taps = _taps(images, gain**0.5)
-    column = taps.view(1, 1, 4, 1).expand(channels, 1, 4, 1)
-    row = taps.view(1, 1, 1, 4).expand(channels, 1, 1, 4)
-    images = functional.conv2d(images, column, stride=(stride, 1), groups=channels)
-    return functional.conv2d(images, row, stride=(1, stride), groups=channels)
+    kernel = _kernel(images, gain)
+    return functional.conv2d(images, kernel, bias, padding=pad, stride=stride, groups=images.shape[1])
 
 
 def upsample2(images: Tensor) -> Tensor:
     """Double (N, C, H, W) to (N, C, 2H, 2W): the ×4 gain makes up for the inserted zeros."""
-    channels = images.shape[1]
-    taps = _taps(images, 2.0)
-    column = taps.view(1, 1, 4, 1).expand(channels, 1, 4, 1)
-    row = taps.view(1, 1, 1, 4).expand(channels, 1, 1, 4)
-    images = functional.conv_transpose2d(images, column, stride=(2, 1), padding=(1, 0), groups=channels)
-    return functional.conv_transpose2d(images, row, stride=(1, 2), padding=(0, 1), groups=channels)
+    return functional.conv_transpose2d(images, _kernel(images, 4.0), stride=2, padding=1, groups=images.shape[1])
 
 
-def _taps(like: Tensor, gain: float) -> Tensor:
+def _kernel(like: Tensor, gain: float) -> Tensor:
+    """(C, 1, 4, 4) in the dtype of ``like``."""
     taps = torch.tensor(TAPS, dtype=like.dtype, device=like.device)
-    return taps * (gain / sum(TAPS))
+    kernel = taps[:, None] * taps[None, :] * (gain / sum(TAPS) ** 2)
+    return kernel.expand(like.shape[1], 1, 4, 4)

@@ -23,7 +23,7 @@ from torch import Tensor
 from transfer.errors import ConfigError
 from transfer.training.augment import corruption, matrices
 from transfer.training.augment.matrices import Array
-from transfer.training.augment.warp import blit, warp
+from transfer.training.augment.warp import blit, handed, warp
 
 GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
 """In the order in which they are applied; the first three are those the authors found to help."""
@@ -101,7 +101,7 @@ def _coloured(images: Tensor, given: dict[str, Array], p: float) -> Tensor:
     matrix = matrices.colour(given["colour"], p)
 
     def mixed(some: Tensor, rows: npt.NDArray[np.intp]) -> Tensor:
-        m = torch.from_numpy(matrix[rows]).to(some)[:, :3, :, None, None]
+        m = handed(matrix[rows], some)[:, :3, :, None, None]
         return m[:, :, 0] * some[:, :1] + m[:, :, 1] * some[:, 1:2] + m[:, :, 2] * some[:, 2:] + m[:, :, 3]
 
     return _where(matrices.changed(matrix), images, mixed)

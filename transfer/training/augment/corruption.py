@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from transfer.training.augment.matrices import Array, lognormal, normal
-from transfer.training.augment.warp import mirrored
+from transfer.training.augment.warp import handed, mirrored
 
 FILTER_NUMBERS = 4 * 2
 CORRUPTION_NUMBERS = 3 + 3
@@ -39,7 +39,7 @@ def gains(numbers: Array, p: float) -> Array:
 def filtered(images: Tensor, amplified: Array) -> Tensor:
     """Amplify the octaves of (N, C, R, R) by (N, 4), rows and columns alike."""
     count, channels, side, _ = images.shape
-    taps = torch.from_numpy(amplified @ octaves()).to(images)
+    taps = handed(amplified @ octaves(), images)
     kernels = taps.repeat_interleave(channels, 0)
     planes = mirrored(images, octaves().shape[1] // 2).flatten(0, 1)[None]
     planes = functional.conv2d(planes, kernels[:, None, None, :], groups=count * channels)
@@ -76,14 +76,14 @@ def noise(images: Tensor, numbers: Array) -> Tensor:
         strength * np.random.Generator(np.random.Philox(int(seed * 2**53))).standard_normal(images.shape[1:])
         for strength, seed in zip(strengths, numbers[:, 1], strict=True)
     ]
-    return images + torch.from_numpy(np.stack(drawn)).to(images)
+    return images + handed(np.stack(drawn), images)
 
 
 def hole(images: Tensor, centres: Array) -> Tensor:
     """Set a square of half the side to zero in (N, C, R, R); ``centres`` (N, 2), x and y, are shares of the side."""
     side = images.shape[-1]
     at = (torch.arange(side, device=images.device, dtype=torch.float32) + 0.5) / side
-    x, y = torch.from_numpy(centres).to(at)[:, :, None].unbind(1)
+    x, y = handed(centres, at)[:, :, None].unbind(1)
     inside = ((at - y).abs() < 0.25)[:, :, None] & ((at - x).abs() < 0.25)[:, None, :]
     return images.masked_fill(inside[:, None], 0.0)
 

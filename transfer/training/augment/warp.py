@@ -12,6 +12,8 @@ Daubechies 1992, "Ten Lectures on Wavelets", table 6.3 (least asymmetric, six va
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,7 +59,9 @@ def warp(images: Tensor, matrices: Array) -> Tensor:
     places = _sources(matrices, (lattice - MEAN) / 2, side)
     last = 2 * side + 1
     x, y = ((2 * _mirrored(at, side) + MEAN - FIRST) * (2 / last) - 1 for at in places)
-    return _halved(sample(_doubled(images), torch.stack([x, y], dim=-1)))
+    double, halve = _halves(side, images.dtype, images.device)
+    doubled = double @ images.contiguous() @ double.T
+    return halve @ sample(doubled, torch.stack([x, y], dim=-1)) @ halve.T
 
 
 def mirrored(images: Tensor, margin_px: int) -> Tensor:
@@ -66,6 +70,11 @@ def mirrored(images: Tensor, margin_px: int) -> Tensor:
     at = torch.arange(-margin_px, side + margin_px, device=images.device, dtype=torch.float32)
     index = _mirrored(at, side).round().long()
     return images.index_select(2, index).index_select(3, index)
+
+
+def handed(array: Array, like: Tensor) -> Tensor:
+    """``array`` in the dtype and on the device of ``like``; in this order, as not every device knows float64."""
+    return torch.from_numpy(array).to(like.dtype).to(like.device)
 
 
 def sample(images: Tensor, grid: Tensor) -> Tensor:
@@ -77,7 +86,7 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
 def _sources(matrices: Array, at_px: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Where the lattice of ``at_px`` (L,) both ways comes from: x and y (N, L, L) in pixels from the first one's."""
     middle = (side - 1) / 2
-    m = torch.from_numpy(matrices.astype(np.float64)).to(at_px.device, at_px.dtype)[:, :2, :, None, None]
+    m = handed(matrices, at_px)[:, :2, :, None, None]
     x, y = (at_px - middle)[None, :], (at_px - middle)[:, None]
     # Sum by sum, not as a product of matrices, whose rounding may depend on the batch.
     first, second = (m[:, row, 0] * x + m[:, row, 1] * y + (m[:, row, 2] + middle) for row in (0, 1))
@@ -89,24 +98,24 @@ def _mirrored(at_px: Tensor, side: int) -> Tensor:
     return side - ((at_px + 0.5).remainder(2 * side) - side).abs() - 0.5
 
 
-def _doubled(images: Tensor) -> Tensor:
-    """(N, C, R, R) → (N, C, 2R + 2, 2R + 2): samples FIRST … 2R + 5 of the picture zero-stuffed and filtered."""
-    taps = torch.tensor(SYM6, device=images.device, dtype=images.dtype) * 2**0.5
-    phases = taps.reshape(-1, 2).flip(0).T
-    kernel = (phases[:, None, :, None] * phases[None, :, None, :]).flatten(0, 1)[:, None]
-    padded = mirrored(images, 3)
-    planes = functional.conv2d(padded.flatten(0, 1)[:, None], kernel)
-    doubled = functional.pixel_shuffle(planes, 2)
-    return doubled.reshape(*images.shape[:2], *doubled.shape[2:])
+@lru_cache(maxsize=8)
+def _halves(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(2R + 2, R) that doubles a column from FIRST to 2R + 5, mirrored at its rims; (R, 2R + 10) that halves one.
 
-
-def _halved(images: Tensor) -> Tensor:
-    """(N, C, 2R + 10, 2R + 10) → (N, C, R, R): filtered with the mirrored taps, every other sample."""
-    taps = torch.tensor(SYM6, device=images.device, dtype=images.dtype) * 0.5**0.5
-    planes = images.flatten(0, 1)[:, None]
-    planes = functional.conv2d(planes, taps[None, None, None, :], stride=(1, 2))
-    planes = functional.conv2d(planes, taps[None, None, :, None], stride=(2, 1))
-    return planes.reshape(*images.shape[:2], *planes.shape[2:])
+    Dense, for a product of matrices costs a CPU less than twelve taps up to sides of some hundreds of pixels.
+    """
+    double, halve = np.zeros((2 * side + 2, side)), np.zeros((side, 2 * side + len(SYM6) - 2))
+    pixels = np.arange(-3, side + 3)
+    inside = pixels[3:-3]
+    for n, tap in enumerate(SYM6):
+        rows = 2 * pixels + n - FIRST
+        seen = (rows >= 0) & (rows < len(double))
+        columns = (side - np.abs((pixels + 0.5) % (2 * side) - side) - 0.5).astype(int)
+        np.add.at(double, (rows[seen], columns[seen]), tap * 2**0.5)
+        halve[inside, 2 * inside + n] = tap * 0.5**0.5
+    with torch.inference_mode(False):
+        like = torch.empty(0, dtype=dtype, device=device)
+        return handed(double, like), handed(halve, like)
 
 
 class _Sample(torch.autograd.Function):

@@ -40,6 +40,11 @@ MEAN = sum(n * tap for n, tap in enumerate(SYM6)) / sum(SYM6)
 """Sample m of the doubled picture lies at (m − MEAN) / 2 pixels."""
 FIRST = 4
 """The first sample of the doubled picture that is computed: the last one left of the rim."""
+BAND_ROWS = 256
+"""More cost time at 1024², fewer at 256²."""
+
+Band = tuple[Tensor, int, int]
+"""A run of a matrix's rows: their columns from first to last, first, last."""
 
 
 def blit(images: Tensor, matrices: Array) -> Tensor:
@@ -60,8 +65,8 @@ def warp(images: Tensor, matrices: Array) -> Tensor:
     last = 2 * side + 1
     x, y = ((2 * _mirrored(at, side) + MEAN - FIRST) * (2 / last) - 1 for at in places)
     double, halve = _halves(side, images.dtype, images.device)
-    doubled = double @ images.contiguous() @ double.T
-    return halve @ sample(doubled, torch.stack([x, y], dim=-1)) @ halve.T
+    doubled = _both_ways(double, images.contiguous())
+    return _both_ways(halve, sample(doubled, torch.stack([x, y], dim=-1)))
 
 
 def mirrored(images: Tensor, margin_px: int) -> Tensor:
@@ -98,11 +103,17 @@ def _mirrored(at_px: Tensor, side: int) -> Tensor:
     return side - ((at_px + 0.5).remainder(2 * side) - side).abs() - 0.5
 
 
+def _both_ways(bands: tuple[Band, ...], images: Tensor) -> Tensor:
+    """Columns, then rows, of (N, C, H, H) by the matrix that ``bands`` make up."""
+    columns = torch.cat([part @ images[..., first:last, :] for part, first, last in bands], dim=-2)
+    return torch.cat([columns[..., first:last] @ part.T for part, first, last in bands], dim=-1)
+
+
 @lru_cache(maxsize=8)
-def _halves(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _halves(side: int, dtype: torch.dtype, device: torch.device) -> tuple[tuple[Band, ...], tuple[Band, ...]]:
     """(2R + 2, R) that doubles a column from FIRST to 2R + 5, mirrored at its rims; (R, 2R + 10) that halves one.
 
-    Dense, for a product of matrices costs a CPU less than twelve taps up to sides of some hundreds of pixels.
+    Products of matrices, for twelve taps in one channel at a time are what convolutions are slowest at.
     """
     double, halve = np.zeros((2 * side + 2, side)), np.zeros((side, 2 * side + len(SYM6) - 2))
     pixels = np.arange(-3, side + 3)
@@ -115,7 +126,18 @@ def _halves(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor
         halve[inside, 2 * inside + n] = tap * 0.5**0.5
     with torch.inference_mode(False):
         like = torch.empty(0, dtype=dtype, device=device)
-        return handed(double, like), handed(halve, like)
+        return _bands(double, like), _bands(halve, like)
+
+
+def _bands(matrix: Array, like: Tensor) -> tuple[Band, ...]:
+    """Cut a matrix with a narrow diagonal into runs of rows, each without the zeros at either side."""
+    bands = []
+    for start in range(0, len(matrix), BAND_ROWS):
+        rows = matrix[start : start + BAND_ROWS]
+        used = np.flatnonzero(rows.any(axis=0))
+        first, last = int(used[0]), int(used[-1]) + 1
+        bands.append((handed(rows[:, first:last], like), first, last))
+    return tuple(bands)
 
 
 class _Sample(torch.autograd.Function):

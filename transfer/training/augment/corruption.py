@@ -1,7 +1,7 @@
 """Image-space filtering and corruption: bands amplified, noise, a cut-out.
 
-Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B; with a probability
-above a half or so noise shows in what the generator learns (there, figure 4), hence not among the usual groups.
+Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B. Its authors found
+these to help little beside the other groups (section 3), hence they are not among the usual ones.
 """
 
 from __future__ import annotations

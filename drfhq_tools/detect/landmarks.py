@@ -4,11 +4,11 @@ dlib's predictor (Kazemi and Sullivan 2014) reads single pixels, answers in whol
 box it starts from. So it is given patches: the face cut out upright, antialiased, at a fixed size. A first look places
 the face; two more start from the box the detector usually gives such a face, jittered in place and size, the last also
 on the mirrored cut, and are averaged. Where the answers scatter, other boxes are tried, the one whose answers agree
-best is believed, and more looks are averaged. 18 calls of 0.7 to 1 ms each for a face it is sure of (7 in 8).
+best is believed, and more looks are averaged. 13 calls of 0.7 to 1 ms each for a face it is sure of (7 in 8).
 
-Over 56 portraits, at half to twice their size or as JPEG of quality 60 to 75, the quad moves by 0.17 % of its side on
-average and 0.9 % at most (the predictor on HOG's box alone: 0.7 and 15 %), by benchmarks/repeatability.py. On copies
-whose face is some 60 to 80 px wide it moves by 0.2 to 0.6 %, but by 2 to 20 % in one case of fifty: a fringe that hides
+Over 56 portraits, at half to twice their size or as JPEG of quality 60 to 75, the quad moves by 0.18 % of its side on
+average and 0.8 % at most (the predictor on HOG's box alone: 0.7 and 15 %), by benchmarks/repeatability.py. On copies
+whose face is some 60 to 80 px wide it moves by 0.2 to 0.6 %, but by 2 to 17 % in one case of fifty: a fringe that hides
 an eye, a box that is not the face's. The spread foretells that coarsely: rank correlation 0.3.
 """
 
@@ -64,9 +64,9 @@ class Look:
     roll_deg: float = 0.0
 
 
-PLACING: Final = Look(128, tuple((0.0, 0.0, scale) for scale in (0.9, 1.0, 1.1)), mirrored=False)
-ROUGH: Final = Look(128, tuple((*place, _SCALES[1]) for place in _GRID[::2]), mirrored=False)
-FINE: Final = Look(128, _LATIN[1][::2])
+PLACING: Final = Look(128, tuple((0.0, 0.0, scale) for scale in (0.93, 1.07)), mirrored=False)
+ROUGH: Final = Look(128, tuple((*place, _SCALES[1]) for place in _GRID[::4]), mirrored=False)
+FINE: Final = Look(128, tuple(_LATIN[1][corner] for corner in (0, 2, 6, 8)))
 SETTLING: Final = (Look(128, _LATIN[2], roll_deg=6.0), Look(96, _LATIN[0], roll_deg=-6.0))
 
 

@@ -213,7 +213,7 @@ def test_a_mirrored_picture_gives_the_mirrored_quad(face: Detection) -> None:
     assert [MIRRORED[index] for index in MIRRORED] == list(range(68))
     (other,) = found(FACE[:, ::-1])
     back = other.landmarks[list(MIRRORED)] * (-1, 1) + (FACE.shape[1] - 1, 0)
-    assert shift(ffhq_quad(face.landmarks), ffhq_quad(back)) < 0.003
+    assert shift(ffhq_quad(face.landmarks), ffhq_quad(back)) < 0.005  # 1.4 in the order of the face itself
 
 
 def test_a_small_face_in_a_large_picture_is_found(face: Detection) -> None:

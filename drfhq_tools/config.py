@@ -15,7 +15,7 @@ from typing import Any, Final
 from drfhq_tools.errors import UsageError
 from drfhq_tools.hashing import settings_digest
 
-PIXELS_REVISION: Final = 1
+PIXELS_REVISION: Final = 2
 """Raised whenever decoding, detection or alignment begins to give other pixels for the same settings."""
 
 MIN_SIZE_PX: Final = 32

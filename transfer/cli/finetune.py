@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from transfer.cli.options import PATH, training, training_options, training_request
+from transfer.cli.options import PATH, plan, training, training_options, training_request
 
 
 @click.command()
@@ -26,11 +26,16 @@ def finetune(
     Example:
       transfer finetune --data data --init photo64.safetensors --out runs/render64 --kimg 50
     """
+    from transfer.checkpoints import load_checkpoint
     from transfer.training.run import finetune as run
 
     given = {"identity": identity, "geometry": geometry, "colour": colour}
     weights = {name: weight for name, weight in given.items() if weight is not None}
     with training() as (console, processes):
-        made = run(training_request(shared, processes, freeze_mapping=True, weights=weights), init, console)
+        request = training_request(shared, processes, freeze_mapping=True, weights=weights)
+        if shared["dry_run"]:
+            click.echo(plan(request, load_checkpoint(init).generator.spec, tuned=True))
+            return
+        made = run(request, init, console)
         if processes.first:
             click.echo(made)

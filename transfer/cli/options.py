@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from transfer.errors import ConfigError
 from transfer.settings import DEFAULTS, configured, parse_settings, read_toml
 
 if TYPE_CHECKING:
+    from transfer.networks.spec import GeneratorSpec
     from transfer.training.processes import Processes
     from transfer.training.run import Console, RunRequest
 
@@ -36,6 +39,7 @@ _TRAINING: list[_Decorator] = [
         metavar="NAME=VALUE",
         help="Any setting by its name in --config: --set path_length=2. Repeatable; docs/training.md lists them.",
     ),
+    click.option("--dry-run", is_flag=True, help="Print settings, parameters and memory to expect, as JSON, and stop."),
 ]
 
 
@@ -107,6 +111,26 @@ def training_request(
         face_weights=load_weights(face_weights, manifest, split) if isinstance(face_weights, Path) else None,
         processes=processes,
     )
+
+
+def plan(request: RunRequest, spec: GeneratorSpec, *, tuned: bool) -> str:
+    """What ``--dry-run`` prints: all that decides the run, and what it will take, as JSON."""
+    from transfer.losses.terms import consistency_terms
+    from transfer.training.footprint import footprint
+
+    size = request.processes.size
+    faces = sum(request.split in ("all", face.split) for face in request.manifest.faces)
+    terms = consistency_terms(request.config.weights) if tuned else []
+    facts = {
+        "config": request.config.to_dict() | {"weights": {term.name: term.weight for term in terms}},
+        "schedule": asdict(request.schedule),
+        "spec": spec.to_dict(),
+        "data": {"digest": request.manifest.digest, "split": request.split, "faces": faces},
+        "device": request.device.type,
+        "processes": size,
+    }
+    needs = footprint(spec, request.config, request.schedule, request.device, tuned=tuned, processes=size)
+    return json.dumps(facts | needs.to_dict(), indent=2)
 
 
 def say(words: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from transfer.cli.options import training, training_options, training_request
+from transfer.cli.options import plan, training, training_options, training_request
 
 ACTIVATION_LIMIT = 256.0
 """What Karras et al. 2020 (StyleGAN2-ADA) clamp activations to, for fp16."""
@@ -53,6 +53,10 @@ def pretrain(
     with training() as (console, processes):
         request = training_request(shared, processes)
         limit = ACTIVATION_LIMIT if request.config.precision == "fp16" else None
-        made = run(request, replace(spec, conv_clamp=limit), console)
+        spec = replace(spec, conv_clamp=limit)
+        if shared["dry_run"]:
+            click.echo(plan(request, spec, tuned=False))
+            return
+        made = run(request, spec, console)
         if processes.first:
             click.echo(made)

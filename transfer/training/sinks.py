@@ -7,6 +7,7 @@ training picture nearest to it, since a generator of few pictures may only be re
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,12 @@ from transfer.randomness import Purpose, SampleRandom
 from transfer.sheets import grid
 
 Pixels = npt.NDArray[np.uint8]
-COLUMNS = 12
+MAX_COLUMNS, MIN_COLUMNS, SHEET_PX = 12, 4, 3072
+BATCH_PIXELS = 1024**2
+"""Output pixels generated at once: a sheet must not need more memory than a step."""
 NEAREST_SIDE = 16
+NEAREST_OF = 5000
+"""Training pictures that a sample is held against, evenly spread: more would take longer than a snapshot may."""
 
 
 class LossLog:
@@ -51,17 +56,23 @@ class LossLog:
 
 
 def pretrain_sheet(generator: Generator, portraits: Portraits, seed: int) -> Image.Image:
-    """Twelve samples, the training pictures nearest to them, and twelve more."""
-    samples = snapshot_images(generator, seed, 2 * COLUMNS)
-    nearest = nearest_pictures(samples[:COLUMNS], portraits)
-    rows = [samples[:COLUMNS], nearest, samples[COLUMNS:]]
+    """A row of samples, the training pictures nearest to them, and as many samples again."""
+    columns = columns_of(generator.spec.resolution)
+    samples = snapshot_images(generator, seed, 2 * columns)
+    nearest = nearest_pictures(samples[:columns], portraits)
+    rows = [samples[:columns], nearest, samples[columns:]]
     return grid([list(row) for row in rows], ["samples", "nearest training picture to each", "more samples"])
 
 
 def finetune_sheet(source: Generator, tuned: Generator, seed: int) -> Image.Image:
     """The same latents, source over tuned."""
-    rows = [snapshot_images(generator, seed, COLUMNS) for generator in (source, tuned)]
+    rows = [snapshot_images(generator, seed, columns_of(tuned.spec.resolution)) for generator in (source, tuned)]
     return grid([list(row) for row in rows], ["source", "tuned"])
+
+
+def columns_of(resolution: int) -> int:
+    """Pictures side by side on a sheet: 12 of up to 256², 4 of 1024²."""
+    return max(MIN_COLUMNS, min(MAX_COLUMNS, SHEET_PX // resolution))
 
 
 @torch.no_grad()
@@ -69,23 +80,24 @@ def snapshot_images(generator: Generator, seed: int, count: int) -> Pixels:
     """(count, R, R, 3) uint8: the seed's snapshot latents, constant noise, truncated to 0.8 as galleries are."""
     device = next(generator.parameters()).device
     z = SampleRandom(seed).normal(Purpose.SNAPSHOT, range(count), generator.spec.z_dim).to(device)
-    return to_pixels(generator(z, truncation=0.8))
+    at_once = max(1, BATCH_PIXELS // generator.spec.resolution**2)
+    return np.concatenate([to_pixels(generator(part, truncation=0.8)) for part in torch.split(z, at_once)])
 
 
 def nearest_pictures(samples: Pixels, portraits: Portraits) -> Pixels:
     """For each sample the training picture, mirrored ones included, at the least squared distance of 16² thumbnails."""
-    small = _thumbnails(portraits.pixels)
-    both = np.concatenate([small, small[:, :, ::-1]])
-    wanted = _thumbnails(samples)
-    distances = ((wanted[:, None] - both[None]) ** 2).sum(axis=(2, 3, 4))
-    count = len(portraits)
-    found = [
-        portraits.pixels[i % count, :, ::-1] if i >= count else portraits.pixels[i] for i in distances.argmin(axis=1)
-    ]
+    rows = portraits.usable[:: -(-len(portraits.usable) // NEAREST_OF)]
+    small = _thumbnails(portraits.pixels[row] for row in rows)
+    found = []
+    for wanted in _thumbnails(samples):
+        distances = [((side - wanted) ** 2).sum(axis=(1, 2, 3)) for side in (small, small[:, :, ::-1])]
+        mirrored, place = divmod(int(np.concatenate(distances).argmin()), len(rows))
+        picture = portraits.pixels[rows[place]]
+        found.append(picture[:, ::-1] if mirrored else picture)
     return np.stack(found)
 
 
-def _thumbnails(pictures: Pixels) -> npt.NDArray[np.float32]:
+def _thumbnails(pictures: Iterable[Pixels]) -> npt.NDArray[np.float32]:
     return np.stack([resized(picture, NEAREST_SIDE) for picture in pictures]).astype(np.float32)
 
 

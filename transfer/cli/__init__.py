@@ -12,6 +12,7 @@ from transfer.cli.fetch import fetch
 from transfer.cli.finetune import finetune
 from transfer.cli.generate import generate
 from transfer.cli.info import info
+from transfer.cli.metrics import metrics
 from transfer.cli.pretrain import pretrain
 
 INTERRUPTED = 130
@@ -42,5 +43,5 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply, convert, generate, info, fetch):
+for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics):
     main.add_command(command)

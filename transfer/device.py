@@ -33,8 +33,6 @@ def pick_device(name: str) -> torch.device:
         )
     if name == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("no MPS device is available to this torch; use --device cpu")
-    if name == "cpu":
-        keep_freed_memory()
     return torch.device(name)
 
 

@@ -121,6 +121,8 @@ class Schedule:
     """Compile the networks: minutes at the start, faster steps. Phases that differentiate twice stay as they are."""
     measure: int = 0
     """Generated images to hold against the data set at each snapshot, by kernel distance; the best is kept. 0: none."""
+    tensorboard: bool = False
+    """Write losses and pictures for TensorBoard too, below the run's folder."""
     keep: int = 3
     """Snapshots whose checkpoints are kept, the last one included."""
 

@@ -9,6 +9,7 @@ best-g_ema.safetensors  the averaged generator of the least kernel distance, whe
 log.jsonl             mean losses between snapshots
 portraits.npy         the training pictures at the run's resolution (a cache); portraits.json says of which data
 skipped.json          pictures that could not be used when the run began, by name and reason
+walks/                film strips between latents, a picture a snapshot
 snapshots/            one picture a snapshot, named by the images shown so far
 """
 
@@ -74,6 +75,13 @@ class RunFolder:
     def kept(self) -> list[int]:
         """After how many images the kept snapshots were taken, in order."""
         return sorted(int(path.stem.removeprefix("state-")) for path in (self.root / "kept").glob("state-*.pt"))
+
+    @property
+    def board(self) -> Path:
+        return self.root / "tensorboard"
+
+    def walk(self, images: int) -> Path:
+        return self.root / "walks" / f"{images:08d}.png"
 
     def snapshot(self, images: int) -> Path:
         return self.root / "snapshots" / f"{images:08d}.png"

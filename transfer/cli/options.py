@@ -60,6 +60,7 @@ _SETTINGS: list[_Decorator] = [
     _setting("ema_kimg", "Half-life of the averaged generator.", float),
     click.option("--mirror/--no-mirror", default=None, help="Show every second picture mirrored.  [default: mirror]"),
     _setting("augment", f"What the discriminator's view varies, or {ADA}, which adapts; '' for none."),
+    click.option("--tensorboard/--no-tensorboard", default=None, help="Write losses and pictures for TensorBoard too."),
     _setting("precision", "What feature maps are computed in.", click.Choice(PRECISIONS)),
 ]
 
@@ -144,16 +145,17 @@ def training() -> Iterator[tuple[Console, Processes]]:
 
     The first Ctrl-C or SIGTERM asks the run to save and stop, a second one ends it at once.
     """
+    from transfer.cli.screen import Screen
     from transfer.training.processes import joined
     from transfer.training.run import Console
 
     asked: list[int] = []
 
-    with joined() as processes:
+    with joined() as processes, Screen() as screen:
 
         def tell(words: str) -> None:
             if processes.first:
-                say(words)
+                screen.say(words)
 
         def ask(number: int, _: object) -> None:
             if asked:
@@ -163,7 +165,7 @@ def training() -> Iterator[tuple[Console, Processes]]:
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield Console(tell, lambda: bool(asked)), processes
+            yield Console(tell, lambda: bool(asked), screen.progress), processes
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

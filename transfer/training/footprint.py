@@ -34,9 +34,9 @@ from transfer.training.step import Source, Trainer
 
 MIB: Final = 2**20
 META: Final = torch.device("meta")
-PROCESS_MIB: Final = 460.0
+PROCESS_MIB: Final = 540.0
 """Python, the libraries and their compiled kernels, resident."""
-CPU_FACTOR: Final = 1.35
+CPU_FACTOR: Final = 1.3
 """Peak resident memory a byte of tensors alive on a CPU: holes between blocks, and the libraries' working copies."""
 
 

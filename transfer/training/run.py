@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -38,7 +38,8 @@ from transfer.training.keeping import (
 from transfer.training.measure import Meter
 from transfer.training.precision import check_precision
 from transfer.training.processes import ALONE, Processes
-from transfer.training.sinks import LossLog, finetune_sheet, pretrain_sheet
+from transfer.training.progress import Pacer, Progress
+from transfer.training.sinks import Board, LossLog, finetune_sheet, pretrain_sheet, walk_sheet
 from transfer.training.state import TrainState
 from transfer.training.step import Source, Trainer
 
@@ -49,6 +50,8 @@ class Console:
 
     say: Callable[[str], None]
     stop_requested: Callable[[], bool] = lambda: False
+    progress: Callable[[Progress], None] = lambda _: None
+    """Told after every step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +175,15 @@ def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Cons
     state, processes = trainer.state, trainer.processes
     log = LossLog(folder.log, state.images) if processes.first else None
     meter = Meter(trainer.data, schedule.measure, trainer.config.seed, trainer.device) if schedule.measure else None
-    began, before = time.perf_counter(), state.images
+    board = Board(folder.board, state.images) if processes.first and schedule.tensorboard else None
+    pacer, began = Pacer(state.images, round(schedule.kimg * 1000)), time.perf_counter()
     while state.kimg < schedule.kimg:
         snapshots = state.kimg // schedule.snapshot_kimg
         losses = _stepped(trainer, folder)
+        now = pacer.stepped(state.images, losses)
         if log is not None:
             log.add(losses)
+            console.progress(now)
         stopping = processes.any(console.stop_requested())
         if not (stopping or state.kimg >= schedule.kimg or state.kimg // schedule.snapshot_kimg > snapshots):
             continue
@@ -186,22 +192,21 @@ def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Cons
             with storing(folder):
                 means = log.flush(state.images, seconds)
                 save_snapshot(state, folder, schedule.keep)
-            _picture(trainer, folder)
-            if meter is not None:
-                _measure(meter, trainer, folder, console)
-            pace = seconds / (state.kimg - before / 1000)
-            left = (schedule.kimg - state.kimg) * pace / 60
-            words = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-            console.say(f"{state.kimg:8.2f} kimg  {pace:6.1f} s/kimg  {left:5.1f} min left  {words}")
+            _picture(trainer, folder, board)
+            distance = {} if meter is None else {"kernel_distance": _measure(meter, trainer, folder, console)}
+            if board is not None:
+                board.losses(state.images, means | distance)
+            console.say(str(replace(now, losses=means)))
         if stopping and state.kimg < schedule.kimg:
             raise StoppedError(f"stopped at {state.kimg:.2f} kimg and saved; the same command goes on from here")
 
 
-def _measure(meter: Meter, trainer: Trainer, folder: RunFolder, console: Console) -> None:
+def _measure(meter: Meter, trainer: Trainer, folder: RunFolder, console: Console) -> float:
     distance = meter.distance(trainer.state.g_ema)
     with storing(folder):
         best = note_figure(folder, trainer.state.images, distance)
-    console.say(f"kernel distance {distance:.4f}{', the least so far' if best else ''}")
+    console.say(f"kernel distance {distance:.4f} of {meter.count} images{', the least so far' if best else ''}")
+    return distance
 
 
 def _stepped(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
@@ -217,14 +222,20 @@ def _stepped(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
         ) from error
 
 
-def _picture(trainer: Trainer, folder: RunFolder) -> None:
+def _picture(trainer: Trainer, folder: RunFolder, board: Board | None = None) -> None:
     state, seed = trainer.state, trainer.config.seed
     if trainer.source is None:
         sheet = pretrain_sheet(state.g_ema, trainer.data, seed)
+        walk = walk_sheet({"walk": state.g_ema}, seed)
     else:
         sheet = finetune_sheet(trainer.source.generator, state.g_ema, seed)
+        walk = walk_sheet({"source": trainer.source.generator, "tuned": state.g_ema}, seed)
     with storing(folder):
         save_png(sheet, folder.snapshot(state.images))
+        save_png(walk, folder.walk(state.images))
+    if board is not None:
+        board.picture("samples", state.images, sheet)
+        board.picture("walk", state.images, walk)
 
 
 def _about(kind: str, request: RunRequest, spec: GeneratorSpec) -> dict[str, object]:

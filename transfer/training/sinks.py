@@ -1,29 +1,34 @@
-"""Where a run is seen: a JSONL log of losses and a picture at every snapshot.
+"""Where a run is seen: a JSONL log of losses, pictures at every snapshot, and TensorBoard where it is wished for.
 
 A fine-tuning picture shows the same latents, source over tuned. A pretraining picture shows each sample over the
-training picture nearest to it, since a generator of few pictures may only be repeating them.
+training picture nearest to it, since a generator of few pictures may only be repeating them. A walk goes from style to
+style in even steps: where people change smoothly the latent space is one, where they jump it is a list of pictures.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from torch import Tensor
 
 from transfer.data import Portraits, resized, to_pixels
+from transfer.errors import ConfigError
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
 from transfer.sheets import grid
 
 Pixels = npt.NDArray[np.uint8]
 MAX_COLUMNS, MIN_COLUMNS, SHEET_PX = 12, 4, 3072
-BATCH_PIXELS = 1024**2
-"""Output pixels generated at once: a sheet must not need more memory than a step."""
+AT_ONCE, BATCH_PIXELS = 4, 1024**2
+"""Images and output pixels generated at once: a sheet must not need more memory than a step."""
+WALKS = 2
+TRUNCATION = 0.8
 NEAREST_SIDE = 16
 NEAREST_OF = 5000
 """Training pictures that a sample is held against, evenly spread: more would take longer than a snapshot may."""
@@ -55,6 +60,30 @@ class LossLog:
         return means
 
 
+class Board:
+    """Losses and pictures for TensorBoard, in ``folder``; what a killed run wrote after ``images`` is hidden."""
+
+    def __init__(self, folder: Path, images: int) -> None:
+        """Raises ConfigError where TensorBoard is not installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ConfigError(
+                'TensorBoard is not installed: pip install "drfhq-tools[tensorboard]", or leave --tensorboard out'
+            ) from error
+        self._writer = SummaryWriter(str(folder), purge_step=images + 1)
+
+    def losses(self, images: int, means: Mapping[str, float]) -> None:
+        """Mean losses by name, at so many images shown."""
+        for name, value in means.items():
+            self._writer.add_scalar(f"losses/{name}", value, images)
+        self._writer.flush()
+
+    def picture(self, name: str, images: int, sheet: Image.Image) -> None:
+        """A sheet."""
+        self._writer.add_image(name, np.asarray(sheet), images, dataformats="HWC")
+
+
 def pretrain_sheet(generator: Generator, portraits: Portraits, seed: int) -> Image.Image:
     """A row of samples, the training pictures nearest to them, and as many samples again."""
     columns = columns_of(generator.spec.resolution)
@@ -76,12 +105,39 @@ def columns_of(resolution: int) -> int:
 
 
 @torch.no_grad()
+def walk_sheet(generators: Mapping[str, Generator], seed: int) -> Image.Image:
+    """:data:`WALKS` film strips from one style to the next, each generator's below the other's, by name."""
+    any_generator = next(iter(generators.values()))
+    frames = columns_of(any_generator.spec.resolution)
+    rows, labels = [], []
+    z = SampleRandom(seed).normal(Purpose.SNAPSHOT, range(WALKS + 1), any_generator.spec.z_dim)
+    for walk in range(WALKS):
+        for name, generator in generators.items():
+            rows.append(list(walk_images(generator, z[walk], z[walk + 1], frames)))
+            labels.append(name)
+    return grid(rows, labels)
+
+
+@torch.no_grad()
+def walk_images(generator: Generator, start: Tensor, end: Tensor, frames: int) -> Pixels:
+    """(frames, R, R, 3) uint8: even steps in w from the style of latent ``start`` (z_dim,) to that of ``end``."""
+    device = next(generator.parameters()).device
+    first, last = generator.mapping.truncate(generator.mapping(torch.stack([start, end]).to(device)), TRUNCATION)
+    steps = torch.linspace(0, 1, frames, device=device)[:, None]
+    return _synthesised(generator, generator.broadcast(first + (last - first) * steps))
+
+
+@torch.no_grad()
 def snapshot_images(generator: Generator, seed: int, count: int) -> Pixels:
     """(count, R, R, 3) uint8: the seed's snapshot latents, constant noise, truncated to 0.8 as galleries are."""
     device = next(generator.parameters()).device
     z = SampleRandom(seed).normal(Purpose.SNAPSHOT, range(count), generator.spec.z_dim).to(device)
-    at_once = max(1, BATCH_PIXELS // generator.spec.resolution**2)
-    return np.concatenate([to_pixels(generator(part, truncation=0.8)) for part in torch.split(z, at_once)])
+    return _synthesised(generator, generator.ws(z, TRUNCATION))
+
+
+def _synthesised(generator: Generator, ws: Tensor) -> Pixels:
+    at_once = max(1, min(AT_ONCE, BATCH_PIXELS // generator.spec.resolution**2))
+    return np.concatenate([to_pixels(generator.synthesis(part)) for part in torch.split(ws, at_once)])
 
 
 def nearest_pictures(samples: Pixels, portraits: Portraits) -> Pixels:

@@ -7,6 +7,10 @@ they are its groups again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from transfer.errors import ConfigError
 
 
@@ -51,3 +55,26 @@ def micro_batches(batch: int, group: int, processes: int, limit: int) -> int:
     if not fitting:
         raise ConfigError(f"micro_batch {limit} is less than the {size} images the discriminator compares; use {size}")
     return fitting[0]
+
+
+class PairwiseSum:
+    """Sums lists of tensors, pair by pair and then pairs of pairs: two processes that each sum half of the shares and
+    then add their sums come to the same bits as one that sums all, where the shares are a power of two."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, list[Tensor]]] = []
+
+    def add(self, values: Sequence[Tensor]) -> None:
+        """Add one share's; they are overwritten."""
+        summed, level = list(values), 0
+        while self._waiting and self._waiting[-1][0] == level:
+            summed = [one.add_(other) for one, other in zip(self._waiting.pop()[1], summed, strict=True)]
+            level += 1
+        self._waiting.append((level, summed))
+
+    def total(self) -> list[Tensor]:
+        """The sums; there must have been something to add."""
+        _, summed = self._waiting.pop()
+        while self._waiting:
+            summed = [one.add_(other) for one, other in zip(self._waiting.pop()[1], summed, strict=True)]
+        return summed

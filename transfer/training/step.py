@@ -9,7 +9,7 @@ processes it is computed (:mod:`transfer.training.shares`), but for the rounding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,7 @@ from transfer.training.augment import NUMBERS, ada, adapted, augment
 from transfer.training.precision import DTYPES, LEAST_SCALE, computing
 from transfer.training.processes import ALONE, Processes
 from transfer.training.regularise import mixed, next_mean, path_lengths, path_penalty
-from transfer.training.shares import group_size, micro_batches, shares
+from transfer.training.shares import PairwiseSum, group_size, micro_batches, shares
 from transfer.training.state import TrainState
 
 DIVERGED: Final = 1e6
@@ -94,7 +94,12 @@ class Trainer:
         self.dtype = DTYPES[config.precision]
         self.noise_sides = [conv.noise_const.shape[-1] for conv in state.generator.synthesis.styled_convs()]
         group = state.generator.spec.mbstd_group
-        count = micro_batches(config.batch, group, processes.size, schedule.micro_batch if schedule else 0)
+        limit = schedule.micro_batch if schedule else 0
+        self.keeps_graphs = limit == 0
+        """Whether generated images are kept for the second half instead of made again."""
+        if limit == 0 and self.device.type == "cpu":  # costs nothing there, and any number of processes sums alike
+            limit = group_size(config.batch, group)
+        count = micro_batches(config.batch, group, processes.size, limit)
         everyone = shares(config.batch, group, processes.size * count)
         self.places = everyone[processes.rank * count :][:count]
         self.halves = group_size(config.batch, group) % 2 == 0
@@ -114,7 +119,7 @@ class Trainer:
         batch = [self._share(places, order) for places in self.places]
         networks = [state.generator.synthesis, *([self.source.generator.synthesis] if self.source else [])]
         with computing(self.dtype, state.discriminator, *networks):
-            made = self._make(batch[0]) if len(batch) == 1 else None
+            made = [self._make(share) if self.keeps_graphs else None for share in batch]
             w_mean = None if config.freeze_mapping else self._mean_w(batch, made)
             losses = self._discriminator_half(batch, made) | self._generator_half(batch, made)
         state.scaler.update()
@@ -135,8 +140,9 @@ class Trainer:
             noise=[maps.to(self.device) for maps in self.random.noise(Purpose.NOISE, indices, self.noise_sides)],
         )
 
-    def _discriminator_half(self, batch: list[Share], made: Made | None) -> dict[str, float]:
-        objectives = (self._discriminator_objective(share, made) for share in batch)
+    def _discriminator_half(self, batch: list[Share], made: list[Made | None]) -> dict[str, float]:
+        pairs = zip(batch, made, strict=True)
+        objectives = ([self._discriminator_objective(share, images)] for share, images in pairs)
         return self._descend(self.state.d_optimizer, objectives, len(batch))
 
     def _discriminator_objective(self, share: Share, made: Made | None) -> Objective:
@@ -163,13 +169,19 @@ class Trainer:
             logits: Tensor = self.state.discriminator(real)
         return logits
 
-    def _generator_half(self, batch: list[Share], made: Made | None) -> dict[str, float]:
+    def _generator_half(self, batch: list[Share], made: list[Made | None]) -> dict[str, float]:
         state, config = self.state, self.config
         judging = state.d_optimizer.param_groups[0]["params"]
         _require_gradients(judging, False)
         due = config.path_length > 0 and state.steps % config.path_length_every == 0
-        parts = [lambda share: self._generator_objective(share, made), *([self._path_objective] if due else [])]
-        losses = self._descend(state.g_optimizer, (part(share) for share in batch for part in parts), len(batch))
+
+        def objectives(share: Share, images: Made | None) -> Iterator[Objective]:
+            yield self._generator_objective(share, images)
+            if due:
+                yield self._path_objective(share)
+
+        pairs = zip(batch, made, strict=True)
+        losses = self._descend(state.g_optimizer, (objectives(*pair) for pair in pairs), len(batch))
         _require_gradients(judging, True)
         return losses
 
@@ -225,30 +237,42 @@ class Trainer:
         return w, ws
 
     @torch.no_grad()
-    def _mean_w(self, batch: list[Share], made: Made | None) -> Tensor:
+    def _mean_w(self, batch: list[Share], made: list[Made | None]) -> Tensor:
         """(w_dim,), over the whole batch."""
-        ws = [made.w] if made else [self.state.generator.mapping(share.z) for share in batch]
-        mean = torch.stack([w.detach().float().mean(dim=0) for w in ws]).mean(dim=0)
+        means = PairwiseSum()
+        for share, images in zip(batch, made, strict=True):
+            w = images.w if images else self.state.generator.mapping(share.z)
+            means.add([w.detach().float().mean(dim=0)])
+        mean = means.total()[0] / len(batch)
         self.processes.average([mean])
         return mean
 
-    def _descend(self, optimizer: Adam, objectives: Iterable[Objective], shares: int) -> dict[str, float]:
-        """Take a step down the mean of the objectives over shares and processes; returns their losses' means.
+    def _descend(self, optimizer: Adam, objectives: Iterable[Iterable[Objective]], count: int) -> dict[str, float]:
+        """Take a step down the mean of the objectives over ``count`` shares and the processes; returns their losses'
+        means.
 
         Numbers of other processes are waited for even when one's own are bad: all stop together, for the same reason.
         """
         optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, Tensor] = {}
-        for total, losses in objectives:
-            self.state.scaler.scale(total / shares).backward()  # type: ignore[no-untyped-call]
-            for name, value in losses.items():
-                part = value.detach().float() / shares
-                sums[name] = sums[name] + part if name in sums else part
-        means = torch.stack(list(sums.values()))
+        gradients, values = PairwiseSum(), PairwiseSum()
+        learning: list[Tensor] = []
+        names: list[str] = []
+        for share in objectives:
+            losses: dict[str, Tensor] = {}
+            for total, parts in share:
+                self.state.scaler.scale(total / count).backward()  # type: ignore[no-untyped-call]
+                losses |= parts
+            names = list(losses)
+            values.add([torch.stack([loss.detach().float() for loss in losses.values()])])
+            learning = [weights for weights in optimizer.param_groups[0]["params"] if weights.grad is not None]
+            gradients.add(_taken_gradients(learning))
+        means, summed = values.total()[0] / count, gradients.total()
         self.processes.average([means])
-        named = dict(zip(sums, means.tolist(), strict=True))
+        named = dict(zip(names, means.tolist(), strict=True))
         self._check(named)
-        self.processes.average([w.grad for w in optimizer.param_groups[0]["params"] if w.grad is not None])
+        self.processes.average(summed)
+        for weights, gradient in zip(learning, summed, strict=True):
+            weights.grad = gradient
         self.state.scaler.step(optimizer)
         return named
 
@@ -292,6 +316,16 @@ class Trainer:
         else:
             images = augment(images, numbers, self.config.augment)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def _taken_gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Their gradients, which they have no more."""
+    taken = []
+    for parameter in parameters:
+        assert parameter.grad is not None
+        taken.append(parameter.grad)
+        parameter.grad = None
+    return taken
 
 
 def _require_gradients(parameters: Iterable[Tensor], wanted: bool) -> None:

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -103,7 +104,10 @@ class Portraits:
         """(len(rows), R, R, 3) uint8, mirrored where ``flips`` says."""
         found: Pixels = np.empty((len(rows), *self.pixels.shape[1:]), dtype=np.uint8)
         for out, row, flip in zip(found, rows, flips, strict=True):
-            out[:] = self.pixels[row, :, ::-1] if flip else self.pixels[row]
+            if flip:
+                cv2.flip(np.asarray(self.pixels[row]), 1, dst=out)  # numpy mirrors triples of bytes one by one
+            else:
+                out[:] = self.pixels[row]
         return found
 
     def batch(self, indices: list[int], flips: list[bool], device: torch.device = CPU) -> Tensor:

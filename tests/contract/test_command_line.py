@@ -30,6 +30,7 @@ DOCUMENTS = [
     "docs/report.md",
     "docs/review.md",
     "docs/steward.md",
+    "docs/training.md",
     "demo/generator/CARD.md",
 ]
 

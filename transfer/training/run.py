@@ -174,7 +174,8 @@ def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Cons
     """Step until the schedule's end; save at every snapshot, at the end, and before giving way to a request to stop."""
     state, processes = trainer.state, trainer.processes
     log = LossLog(folder.log, state.images) if processes.first else None
-    meter = Meter(trainer.data, schedule.measure, trainer.config.seed, trainer.device) if schedule.measure else None
+    measured = schedule.measure if processes.first else 0
+    meter = Meter(trainer.data, measured, trainer.config.seed, trainer.device) if measured else None
     board = Board(folder.board, state.images) if processes.first and schedule.tensorboard else None
     pacer, began = Pacer(state.images, round(schedule.kimg * 1000)), time.perf_counter()
     while state.kimg < schedule.kimg:

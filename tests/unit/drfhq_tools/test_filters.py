@@ -95,7 +95,7 @@ def test_each_rule_alone_rejects_for_its_reason(rule: str) -> None:
 
 def test_every_bound_in_the_settings_is_a_rule() -> None:
     bounds = {field.name for field in fields(BuildConfig) if field.name.startswith(("min_", "max_"))}
-    assert bounds - {"max_megapixels"} == {rule.name for rule in RULES}
+    assert bounds - {"max_megapixels", "min_label_probability"} == {rule.name for rule in RULES}
     derived = {"native_ratio", "worse_eye_occlusion", "better_eye_occlusion"}
     measured = {field.name for field in fields(FaceMeasures)} | derived
     assert {rule.name[4:] for rule in RULES} <= measured

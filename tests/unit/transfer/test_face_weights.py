@@ -114,7 +114,8 @@ def test_only_faces_with_a_weight_are_shown_mirrored_or_not(
     flat[:, :, 16:] += 100
     data = replace(portraits, pixels=flat, weights=np.array([0.0, 1.0, 0.0, 2.0, 0.0, 0.0]))
     trainer = Trainer(TrainState.start(*tiny_networks, config, torch.device("cpu")), data, config)
-    real = ((trainer._real(range(64)) + 1) * 127.5).round().int()
+    share = trainer._share(list(range(64)), data.order(trainer.random, range(64)))
+    real = ((trainer._real(share) + 1) * 127.5).round().int()
     left, right = real[:, 0, 0, 0], real[:, 0, 0, -1]
     assert set(torch.minimum(left, right).tolist()) == {1, 3}
     assert bool((left > right).any()) == mirror

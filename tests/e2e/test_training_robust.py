@@ -135,7 +135,7 @@ def test_the_best_by_kernel_distance_is_kept(tmp_path: Path) -> None:
     result = ran(command(out, "--set", "measure=4", images=32))
     assert result.returncode == 0, result.stderr
     best = json.loads((out / "best.json").read_text(encoding="utf-8"))
-    assert f"kernel distance {best['kernel_distance']:.4f}, the least so far" in result.stderr
+    assert f"kernel distance {best['kernel_distance']:.4f} of 4 images, the least so far" in result.stderr
     assert load_checkpoint(out / "best-g_ema.safetensors").card["images"] == best["images"]
 
 

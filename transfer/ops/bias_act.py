@@ -18,7 +18,9 @@ GAIN = 2.0**0.5
 def lrelu_(x: Tensor, *, clamp: float | None = None) -> Tensor:
     """``lrelu(x, 0.2)``, limited to ±``clamp``; ``x``, any shape, is overwritten."""
     x = functional.leaky_relu(x, LEAK, inplace=True)
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    if clamp is None:
+        return x
+    return x.clamp(-clamp, clamp) if x.requires_grad else x.clamp_(-clamp, clamp)
 
 
 def lrelu_bias(x: Tensor, bias: Tensor, *, clamp: float | None = None) -> Tensor:

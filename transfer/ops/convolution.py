@@ -1,7 +1,7 @@
 """3 × 3 convolution by whichever of two exact methods is faster where it runs.
 
 Measured on one thread of a CPU in fp32: Winograd's method takes 0.3 to 0.4 of a direct convolution's time at 512
-channels, 0.5 at 256, 0.7 at 128; GPU libraries choose for themselves, and compilation takes minutes to
+channels, 0.5 at 256, 0.8 to 1 at 128; GPU libraries choose for themselves, and compilation takes minutes to
 learn of the loops.
 """
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 from transfer.ops.bias_act import add_bias
 from transfer.ops.winograd import TILE, winograd3x3
 
-MIN_CHANNELS = 128
+MIN_CHANNELS = 256
 MIN_TILES = 64
 """With fewer tiles the weights' transform costs more than it saves."""
 

@@ -10,13 +10,13 @@ Sources: Winograd 1980; Lavin & Gray 2016, "Fast Algorithms for Convolutional Ne
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.grad import conv2d_weight
 
 TILE = 4
 BLOCK_TILES = 512
@@ -43,47 +43,102 @@ _OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, 
 
 def winograd3x3(x: Tensor, weight: Tensor) -> Tensor:
     """``conv2d(x, weight, padding=1)`` for x (N, I, H, W) with H and W multiples of 4 and weight (O, I, 3, 3)."""
-    result: Tensor = _Winograd.apply(x, weight)  # type: ignore[no-untyped-call]
+    result: Tensor = _Convolve.apply(x, weight)  # type: ignore[no-untyped-call]
     return result
 
 
-class _Winograd(torch.autograd.Function):
-    """Its input's gradient is a convolution of the same kind, which also makes it differentiable twice."""
+def winograd3x3_weight(x: Tensor, grad: Tensor) -> Tensor:
+    """The (O, I, 3, 3) gradient of Σ grad · conv(x, weight) to ``weight``, for x (N, I, H, W), grad (N, O, H, W)."""
+    result: Tensor = _Accumulate.apply(x, grad)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Convolve(torch.autograd.Function):
+    """Both derivatives are operations of this module, which makes it differentiable again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _filter(x, weight)
+        return _convolve(x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         wants_x, wants_weight = ctx.needs_input_grad
-        turned = weight.transpose(0, 1).flip(2, 3)
         return (
-            winograd3x3(grad, turned) if wants_x else None,
-            conv2d_weight(x, weight.shape, grad, padding=1) if wants_weight else None,  # type: ignore[no-untyped-call]
+            winograd3x3(grad, _turned(weight)) if wants_x else None,
+            winograd3x3_weight(x, grad) if wants_weight else None,
         )
 
 
-def _filter(x: Tensor, weight: Tensor) -> Tensor:
-    """(N, I, H, W) → (N, O, H, W), channels last, a block of tile rows at a time."""
-    count, inputs, height, width = x.shape
-    outputs, across = weight.shape[0], width // TILE
+class _Accumulate(torch.autograd.Function):
+    """Linear in both arguments, so its derivatives are convolutions by the weights' cotangent."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, grad: Tensor) -> Tensor:
+        ctx.save_for_backward(x, grad)
+        return _accumulate(x, grad)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, grad = ctx.saved_tensors
+        wants_x, wants_grad = ctx.needs_input_grad
+        return (
+            winograd3x3(grad, _turned(cotangent)) if wants_x else None,
+            winograd3x3(x, cotangent) if wants_grad else None,
+        )
+
+
+def _turned(weight: Tensor) -> Tensor:
+    return weight.transpose(0, 1).flip(2, 3)
+
+
+def _convolve(x: Tensor, weight: Tensor) -> Tensor:
+    """(N, I, H, W) → (N, O, H, W), channels last."""
+    (count, inputs, height, width), outputs = x.shape, len(weight)
     to_input, to_weight, to_output = _transforms(x.dtype, x.device)
     kernels = (to_weight @ weight.permute(2, 3, 0, 1).reshape(9, -1)).view(36, outputs, inputs).transpose(1, 2)
-    padded = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    padded = _padded(x)
     result = x.new_empty(count, height, width, outputs)
-    rows = max(1, BLOCK_TILES // (count * across))
-    for first in range(0, height // TILE, rows):
-        down = min(rows, height // TILE - first)
-        block = padded[:, TILE * first : TILE * (first + down) + 2]
-        tiles = block.unfold(1, 6, TILE).unfold(2, 6, TILE).permute(4, 5, 0, 1, 2, 3)  # 6, 6, N, down, across, I
-        spectra = torch.bmm((to_input @ tiles.reshape(36, -1)).view(36, -1, inputs), kernels)
-        made = (to_output @ spectra.view(36, -1)).view(TILE, TILE, count, down, across, outputs)
+    for first, down in _blocks(x.shape):
+        spectra = torch.bmm(_spectra(padded, first, down, to_input), kernels)
+        made = (to_output @ spectra.view(36, -1)).view(TILE, TILE, count, down, width // TILE, outputs)
         target = result[:, TILE * first : TILE * (first + down)]
-        target.view(count, down, TILE, across, TILE, outputs).copy_(made.permute(2, 3, 0, 4, 1, 5))
+        target.view(count, down, TILE, -1, TILE, outputs).copy_(made.permute(2, 3, 0, 4, 1, 5))
     return result.permute(0, 3, 1, 2)
+
+
+def _accumulate(x: Tensor, grad: Tensor) -> Tensor:
+    """Σ over pixels of grad times windows of x: the adjoint of :func:`_convolve`, step by step."""
+    inputs, outputs = x.shape[1], grad.shape[1]
+    to_input, to_weight, to_output = _transforms(x.dtype, x.device)
+    padded, grad = _padded(x), grad.permute(0, 2, 3, 1)
+    total = x.new_zeros(36, outputs, inputs)
+    for first, down in _blocks(x.shape):
+        tiles = grad[:, TILE * first : TILE * (first + down)].unfold(1, TILE, TILE).unfold(2, TILE, TILE)
+        tiles = tiles.permute(4, 5, 0, 1, 2, 3).reshape(TILE * TILE, -1)
+        made = (to_output.t() @ tiles).view(36, -1, outputs)
+        total.baddbmm_(made.transpose(1, 2), _spectra(padded, first, down, to_input))
+    return (to_weight.t() @ total.view(36, -1)).view(3, 3, outputs, inputs).permute(2, 3, 0, 1)
+
+
+def _padded(x: Tensor) -> Tensor:
+    return functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+
+
+def _blocks(shape: torch.Size) -> Iterator[tuple[int, int]]:
+    """First row of tiles and number of rows of each block."""
+    count, _, height, width = shape
+    rows = max(1, BLOCK_TILES // (count * width // TILE))
+    for first in range(0, height // TILE, rows):
+        yield first, min(rows, height // TILE - first)
+
+
+def _spectra(padded: Tensor, first: int, down: int, to_input: Tensor) -> Tensor:
+    """(36, tiles, I): the transformed windows of a block of (N, H + 2, W + 2, I)."""
+    block = padded[:, TILE * first : TILE * (first + down) + 2]
+    windows = block.unfold(1, 6, TILE).unfold(2, 6, TILE).permute(4, 5, 0, 1, 2, 3)
+    return (to_input @ windows.reshape(36, -1)).view(36, -1, padded.shape[-1])
 
 
 @lru_cache(maxsize=8)

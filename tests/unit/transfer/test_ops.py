@@ -85,8 +85,8 @@ def test_winograd_is_convolution(shape: tuple[int, ...], monkeypatch: pytest.Mon
 
 
 def test_winograd_is_taken_where_it_pays_and_accurate_there() -> None:
-    x = numbers(1, 144, 32, 32)
-    weight, bias = numbers(128, 144, 3, 3, seed=1), numbers(128, seed=2)
+    x = numbers(1, 272, 32, 32)
+    weight, bias = numbers(256, 272, 3, 3, seed=1), numbers(256, seed=2)
     want = functional.conv2d(x, weight, bias, padding=1)
     assert convolution.pays(x.float(), weight.float())
     assert not convolution.pays(x[:, :, :30].float(), weight.float())

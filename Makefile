@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	$(BIN)/python demo/run.py
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from drfhq_tools.geometry import Quad, points_in_crop
 from drfhq_tools.records import Detection
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
+from transfer.device import placed
 from transfer.errors import ConfigError, NoFaceError
 from transfer.inversion import Inverter, OptimiseInverter
 from transfer.inversion.optimise import OptimiseSettings
@@ -98,7 +99,7 @@ class RenderedToReal:
         about = folder.read_about()
         if about.get("kind") != "finetune":
             raise ConfigError(f"{run} is a {about.get('kind')} run with one generator; apply needs a fine-tuning run")
-        tuned, source = (load_checkpoint(path).generator.to(device) for path in (folder.g_ema, folder.source))
+        tuned, source = (placed(load_checkpoint(path).generator, device) for path in (folder.g_ema, folder.source))
         identity = load_resnet().to(device)
         inverter = OptimiseInverter(settings, identity.embed)
         return cls(tuned, source, identity, inverter, str(about["landmark_scheme"]))

@@ -35,12 +35,13 @@ def apply(pictures: tuple[Path, ...], run: Path, out: Path, device: str, steps: 
     Example:
       transfer apply portrait.png scenes/ --run runs/render64 --out out
     """
-    from transfer.device import pick_device
+    from transfer.device import keep_freed_memory, pick_device
     from transfer.inversion.optimise import OptimiseSettings
     from transfer.render2real import RenderedToReal
 
     jobs = output_stems(pictures)
     settings = OptimiseSettings(w_steps=max(1, steps // 3), wplus_steps=steps - max(1, steps // 3))
+    keep_freed_memory()
     renderer = RenderedToReal.from_run(run, pick_device(device), settings)
     failed = 0
     for picture, stem in jobs:

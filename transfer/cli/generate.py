@@ -29,6 +29,7 @@ MAX_IMAGES = 1_000_000
 @click.option("--noise", type=click.Choice(["const", "random", "none"]), default="const", help="The layers' noise.")
 @click.option("--out", type=PATH, required=True, help="A .png (one sheet), a .npy (float32 NCHW), or a folder.")
 @click.option("--device", default="auto", help="cpu, cuda, mps or auto.")
+@click.option("--precision", default="fp32", help="Of feature maps: fp32, bf16, fp16, or auto for the fastest here.")
 def generate(
     checkpoint: Path,
     seeds: str | None,
@@ -39,6 +40,7 @@ def generate(
     noise: NoiseKind,
     out: Path,
     device: str,
+    precision: str,
 ) -> None:
     """Make pictures with the generator in CHECKPOINT: one of this tool, of NVIDIA's or of rosinality's.
 
@@ -59,7 +61,7 @@ def generate(
     numbers = seeds_of(seeds) if seeds is not None else []
 
     from transfer.checkpoints import open_checkpoint
-    from transfer.device import pick_device
+    from transfer.device import keep_freed_memory, pick_device, pick_dtype, placed
     from transfer.sampling import (
         latents_of_seeds,
         styles_given,
@@ -70,10 +72,13 @@ def generate(
     )
 
     place = pick_device(device)
+    dtype = pick_dtype(precision, place)
+    keep_freed_memory()
     opened = open_checkpoint(checkpoint, discriminator=False)
     for note in opened.notes:
         say(f"note: {note}")
-    generator = opened.checkpoint.generator.to(place)
+    generator = placed(opened.checkpoint.generator, place)
+    generator.synthesis.dtype = dtype
     if ws_file:
         styles = styles_given(generator, _array(ws_file).to(place))
     else:

@@ -68,6 +68,7 @@ class EqualizedConv2d(nn.Module):
         return x if self.bias is None else lrelu_(x, clamp=self.clamp and self.clamp * self.scale)
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.kernel == 1:  # a 1×1 convolution commutes with decimation: filter and decimate first
-            return functional.conv2d(blur(x, 1, stride=2) if self.down else x, weight, bias)
+        if self.kernel == 1:  # it commutes with decimation: filter and decimate first
+            x = blur(x, 1, stride=2) if self.down else x
+            return functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
         return functional.conv2d(blur(x, 2), weight, bias, stride=2) if self.down else conv3x3(x, weight, bias)

@@ -91,7 +91,7 @@ def read(tmp_path: Path, document: object, *, zipped: bool = True) -> Fields:
     """What a good scene says."""
     text = document if isinstance(document, bytes) else json.dumps(document, indent=1).encode()
     file = tmp_path / "x.duf"
-    file.write_bytes(gzip.compress(text) if zipped else text)
+    file.write_bytes(gzip.compress(text, mtime=0) if zipped else text)
     said, rejects = read_duf(file, "x.duf")
     assert rejects == []
     return said
@@ -332,12 +332,12 @@ GOOD = json.dumps(VICTORIA).encode()
         (b'{"asset_info": {"revision": ' + b"9" * 5000 + b"}}", "no valid JSON"),
         (b'{"scene": {"nodes": [' + b"[" * 200_000, "nested more than 100 deep"),
         (b'{"geometry_library": ' + b'{"a":' * 200_000, "nested more than 100 deep"),
-        (gzip.compress(GOOD)[:-20], "no valid gzip: it ends too early"),
-        (gzip.compress(GOOD)[:30], "no valid gzip: it ends too early"),
+        (gzip.compress(GOOD, mtime=0)[:-20], "no valid gzip: it ends too early"),
+        (gzip.compress(GOOD, mtime=0)[:30], "no valid gzip: it ends too early"),
         (b"\x1f\x8b" + b"\0" * 40, "no valid gzip"),
         (b"\x1f\x8b", "no valid gzip: it ends too early"),
-        (gzip.compress(b"\x89PNG and so on"), "must hold one JSON object"),
-        (gzip.compress(gzip.compress(GOOD)), "must hold one JSON object"),
+        (gzip.compress(b"\x89PNG and so on", mtime=0), "must hold one JSON object"),
+        (gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0), "must hold one JSON object"),
     ],
 )
 def test_what_is_no_scene_is_recorded(tmp_path: Path, content: bytes, message: str) -> None:
@@ -345,7 +345,7 @@ def test_what_is_no_scene_is_recorded(tmp_path: Path, content: bytes, message: s
 
 
 def test_a_flipped_bit_is_found_by_gzips_own_sum(tmp_path: Path) -> None:
-    content = bytearray(gzip.compress(GOOD, compresslevel=0))
+    content = bytearray(gzip.compress(GOOD, compresslevel=0, mtime=0))
     content[content.index(b"Victoria") + 3] ^= 1
     assert "no valid gzip" in refused(tmp_path, bytes(content))
 
@@ -405,7 +405,7 @@ def test_parts_no_scene_has(tmp_path: Path, content: bytes, message: str) -> Non
 
 
 def test_a_million_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = gzip.compress(b'{"asset_info": {}, "scene": {"nodes": [{}' + b",{}" * 1_000_000 + b"]}}")
+    content = gzip.compress(b'{"asset_info": {}, "scene": {"nodes": [{}' + b",{}" * 1_000_000 + b"]}}", mtime=0)
     monkeypatch.setattr("drfhq_tools.sources.duf._MAX_PARTS", 20_000)
     assert "more than 20000 nodes" in refused(tmp_path, content)
 

@@ -73,7 +73,9 @@ def test_any_scene_is_fields_or_a_reject(
 
 
 @settings(max_examples=100, deadline=None)
-@given(content=st.binary(max_size=300), lead=st.sampled_from([b"", b"{", b"\x1f\x8b", gzip.compress(b"{", mtime=0)[:12]]))
+@given(
+    content=st.binary(max_size=300), lead=st.sampled_from([b"", b"{", b"\x1f\x8b", gzip.compress(b"{", mtime=0)[:12]])
+)
 def test_any_bytes_are_fields_or_a_reject(content: bytes, lead: bytes) -> None:
     check(lead + content)
 

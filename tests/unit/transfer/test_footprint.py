@@ -82,6 +82,7 @@ def check(tmp_path: Path, resolution: int, base: int, widest: int, batch: int) -
 linux = pytest.mark.skipif(sys.platform != "linux", reason="peak resident memory is read as Linux counts it")
 
 
+@pytest.mark.slow  # a child's peak counts what its parent held when it began: run it alone
 @linux
 def test_a_dry_run_announces_what_the_run_takes(tmp_path: Path) -> None:
     check(tmp_path, 64, 8192, 96, 4)

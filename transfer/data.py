@@ -13,7 +13,6 @@ and equal weights are the plain permutation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +31,6 @@ from transfer.randomness import Purpose, SampleRandom, sample_order
 
 __all__ = [
     "FaceWeights",
-    "Feed",
     "Portraits",
     "load_portraits",
     "load_weights",
@@ -113,37 +111,6 @@ class Portraits:
     def batch(self, indices: list[int], flips: list[bool], device: torch.device = CPU) -> Tensor:
         """(len(indices), 3, R, R) float32 in [-1, 1] on ``device``, mirrored where ``flips`` says."""
         return to_tensor(self.picked(indices, flips), device)
-
-
-class Feed:
-    """The pictures of global sample indices, the next batch fetched while one is learnt from.
-
-    ``mirror`` shows every second picture mirrored. What is shown follows from the index alone: what was fetched ahead
-    and is not asked for is dropped. On a GPU the bytes cross from page-locked memory.
-    """
-
-    def __init__(self, portraits: Portraits, random: SampleRandom, *, mirror: bool, device: torch.device) -> None:
-        self._portraits = portraits
-        self._random = random
-        self._mirror = mirror
-        self._device = device
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
-        self._ahead: tuple[range, Future[Tensor]] | None = None
-
-    def take(self, indices: range, following: range | None = None) -> Tensor:
-        """(len(indices), 3, R, R) float32 in [-1, 1] on the device; begins to fetch ``following``."""
-        if self._ahead is not None and self._ahead[0] == indices:
-            pixels = self._ahead[1].result()
-        else:
-            pixels = self._fetch(indices)
-        self._ahead = None if following is None else (following, self._thread.submit(self._fetch, following))
-        return pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-
-    def _fetch(self, indices: range) -> Tensor:
-        coins = self._random.uniform(Purpose.FLIP, indices, 1)[:, 0] < 0.5
-        flips = [self._mirror and bool(coin) for coin in coins]
-        pixels = torch.from_numpy(self._portraits.picked(self._portraits.order(self._random, indices), flips))
-        return pixels.pin_memory() if self._device.type == "cuda" else pixels
 
 
 def load_portraits(

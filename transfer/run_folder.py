@@ -107,8 +107,6 @@ class RunFolder:
             ConfigError: the folder holds a run with other settings or data; the message names what differs.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        for torn in self.root.glob("**/*.png.part*"):  # a killed run was writing it; it is drawn anew
-            torn.unlink(missing_ok=True)
         about = json.loads(json.dumps(about))
         if self.about.is_file():
             before = _completed(self.read_about())

@@ -64,6 +64,11 @@ class Discriminator(nn.Module):
         return logits.float()
 
 
+def group_size(batch: int, group: int) -> int:
+    """The largest divisor of ``batch`` that is at most ``group``: samples the minibatch statistic compares."""
+    return next(size for size in range(min(group, batch), 0, -1) if batch % size == 0)
+
+
 def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """Append one channel: the standard deviation over groups of samples, averaged over channels and pixels.
 
@@ -71,7 +76,7 @@ def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     is grouped with i + N/group, i + 2N/group, …
     """
     count, channels, height, width = x.shape
-    size = next(g for g in range(min(group, count), 0, -1) if count % g == 0)
+    size = group_size(count, group)
     y = x.reshape(size, count // size, channels, height, width)
     y = (y - y.mean(dim=0)).square().mean(dim=0)
     y = (y + 1e-8).sqrt().mean(dim=(1, 2, 3))

@@ -97,8 +97,8 @@ def resume(state: TrainState, folder: RunFolder, say: Callable[[str], None]) -> 
 
 def remove_leftovers(folder: RunFolder) -> None:
     """Remove what a killed process was writing."""
-    for path in (folder.state, folder.g_ema, folder.best):
-        for part in path.parent.glob(f"{path.name}.part*"):
+    for name in (folder.state.name, folder.g_ema.name, folder.best.name, "*.png"):
+        for part in folder.root.rglob(f"{name}.part*"):
             part.unlink(missing_ok=True)
 
 

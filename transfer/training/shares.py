@@ -12,11 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from transfer.errors import ConfigError
-
-
-def group_size(batch: int, group: int) -> int:
-    """The largest divisor of ``batch`` that is at most ``group``: samples the minibatch statistic compares."""
-    return next(size for size in range(min(group, batch), 0, -1) if batch % size == 0)
+from transfer.networks.discriminator import group_size
 
 
 def shares(batch: int, group: int, count: int) -> list[list[int]]:

@@ -22,13 +22,14 @@ from transfer.data import Portraits
 from transfer.errors import NonFiniteLossError
 from transfer.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from transfer.losses.compose import LossTerm, Step, compose
+from transfer.networks.discriminator import group_size
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
 from transfer.training.augment import NUMBERS, ada, adapted, augment
 from transfer.training.precision import DTYPES, LEAST_SCALE, computing
 from transfer.training.processes import ALONE, Processes
 from transfer.training.regularise import mixed, next_mean, path_lengths, path_penalty
-from transfer.training.shares import PairwiseSum, group_size, micro_batches, shares
+from transfer.training.shares import PairwiseSum, micro_batches, shares
 from transfer.training.state import TrainState
 
 DIVERGED: Final = 1e6

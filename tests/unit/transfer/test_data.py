@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from drfhq_tools.manifest import Manifest, open_manifest
-from transfer.data import Feed, Portraits, load_portraits, resized, to_pixels, to_tensor
+from transfer.data import load_portraits, resized, to_pixels, to_tensor
 from transfer.errors import ConfigError
-from transfer.randomness import Purpose, SampleRandom
+from transfer.randomness import SampleRandom
 
 TINY = Path(__file__).parents[3] / "manifests" / "examples" / "tiny"
 
@@ -70,19 +70,6 @@ def test_a_skipped_picture_is_never_shown(manifest: Manifest, tmp_path: Path) ->
     assert set(doubled.order(random, range(5 * count))) == everyone
     with pytest.raises(ConfigError, match="missing or damaged"):
         portraits.weighted(np.eye(count)[2])
-
-
-def test_the_feed_shows_what_the_indices_say_whatever_was_fetched_ahead(portraits: Portraits) -> None:
-    random = SampleRandom(3)
-    feed = Feed(portraits, random, mirror=True, device=torch.device("cpu"))
-
-    def wanted(indices: range) -> torch.Tensor:
-        flips = [bool(coin < 0.5) for coin in random.uniform(Purpose.FLIP, indices, 1)[:, 0]]
-        return portraits.batch(portraits.order(random, indices), flips)
-
-    assert torch.equal(feed.take(range(4), range(4, 8)), wanted(range(4)))
-    assert torch.equal(feed.take(range(4, 8), range(8, 12)), wanted(range(4, 8)))
-    assert torch.equal(feed.take(range(20, 22)), wanted(range(20, 22)))
 
 
 def test_an_empty_split_and_a_cache_of_other_pictures_are_refused(manifest: Manifest, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from transfer import __version__
 from transfer.checkpoints import load_checkpoint
 from transfer.config import Schedule, TrainConfig
 from transfer.data import FaceWeights, Portraits, load_portraits
+from transfer.device import placed
 from transfer.errors import ConfigError, NonFiniteLossError, StoppedError
 from transfer.losses.terms import consistency_terms
 from transfer.networks.discriminator import Discriminator
@@ -97,8 +98,8 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
         console.say(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
         with _seeded_initialisation(request.config.seed):
             discriminator = Discriminator(spec)
-    embed = load_resnet().to(request.device).embed if weights.get("identity") else _no_identity
-    source = Source(checkpoint.generator.to(request.device).eval().requires_grad_(False), embed, terms)
+    embed = placed(load_resnet(), request.device).embed if weights.get("identity") else _no_identity
+    source = Source(placed(checkpoint.generator, request.device).eval().requires_grad_(False), embed, terms)
     return _train(request, folder, generator, discriminator, source, console)
 
 

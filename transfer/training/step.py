@@ -308,7 +308,7 @@ class Trainer:
     def _real(self, share: Share) -> Tensor:
         coins = self.random.uniform(Purpose.FLIP, share.indices, 1)[:, 0] < 0.5
         flips = [bool(coin) and self.config.mirror for coin in coins]
-        return self.data.batch(share.shown, flips).to(self.device, memory_format=torch.channels_last)
+        return self.data.batch(share.shown, flips, self.device).contiguous(memory_format=torch.channels_last)
 
     def _augmented(self, images: Tensor, purpose: Purpose, share: Share) -> Tensor:
         numbers = self.random.uniform(purpose, share.indices, NUMBERS)

@@ -6,8 +6,11 @@ g_ema.safetensors     the averaged generator and the discriminator, as of the la
 state.pt              everything needed to resume, as of the last snapshot
 kept/                 both, of the last few snapshots, named by the images shown so far
 best-g_ema.safetensors  the averaged generator of the least kernel distance, where measured; best.json says which
+swapped-g_ema.safetensors  (recipes that swap) g_ema with the source's coarse layers
 log.jsonl             mean losses between snapshots
 portraits.npy         the training pictures at the run's resolution (a cache); portraits.json says of which data
+encoder.safetensors   the encoder of portraits into the tuned generator, once `transfer train-encoder` has made one;
+                      encoder-state.pt, encoder-log.jsonl: what it resumes from, its losses
 skipped.json          pictures that could not be used when the run began, by name and reason
 walks/                film strips between latents, a picture a snapshot
 snapshots/            one picture a snapshot, named by the images shown so far
@@ -43,8 +46,28 @@ class RunFolder:
         return self.root / "g_ema.safetensors"
 
     @property
+    def swapped(self) -> Path:
+        return self.root / "swapped-g_ema.safetensors"
+
+    @property
     def state(self) -> Path:
         return self.root / "state.pt"
+
+    @property
+    def encoder(self) -> Path:
+        return self.root / "encoder.safetensors"
+
+    @property
+    def encoder_state(self) -> Path:
+        return self.root / "encoder-state.pt"
+
+    @property
+    def encoder_log(self) -> Path:
+        return self.root / "encoder-log.jsonl"
+
+    @property
+    def encoder_portraits(self) -> Path:
+        return self.root / "encoder-portraits.npy"
 
     @property
     def best(self) -> Path:
@@ -140,6 +163,15 @@ class RunFolder:
 
 
 def _completed(about: dict[str, object]) -> dict[str, object]:
-    """Settings that came after a run was begun are at their defaults in it."""
+    """Settings that came after a run was begun are at their defaults in it, and a term that is not named has weight 0.
+
+    Runs of earlier versions named a term's weight beside the settings alone where it was the default.
+    """
     config = about.get("config")
-    return about | {"config": TrainConfig().to_dict() | config} if isinstance(config, dict) else about
+    if not isinstance(config, dict):
+        return about
+    config = TrainConfig().to_dict() | config
+    weights = about.get("weights", config["weights"])
+    if isinstance(weights, dict):
+        weights = {term: weight for term, weight in weights.items() if weight}
+    return about | {"config": config | {"weights": weights}, "weights": weights}

@@ -3,6 +3,7 @@
 Nothing here ever runs what a file names.
 """
 
+from transfer.checkpoints.encoder import load_encoder, save_encoder
 from transfer.checkpoints.foreign import LayoutName, Opened, open_checkpoint, write_checkpoint
 from transfer.checkpoints.native import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -11,7 +12,9 @@ __all__ = [
     "LayoutName",
     "Opened",
     "load_checkpoint",
+    "load_encoder",
     "open_checkpoint",
     "save_checkpoint",
+    "save_encoder",
     "write_checkpoint",
 ]

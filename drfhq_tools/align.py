@@ -45,6 +45,7 @@ from drfhq_tools.warp import (
 )
 
 MaskArray = npt.NDArray[np.float32]
+SampleArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Pads = tuple[int, int, int, int]  # left, top, right, bottom
 
 BORDER_SHARE: Final = 0.1  # FFHQ keeps this share of the side around the quad …
@@ -53,6 +54,8 @@ BLUR_SHARE: Final = 0.02  # deviation of the blur
 _BLUR_MARGIN: Final = 4 * BLUR_SHARE  # the Gaussian is cut at four deviations
 _THUMBNAIL_PX: Final = 192  # side of the quad in the copy the median is taken of
 FOREHEAD: Final = 0.5  # from the brows to the hairline, in distances from mouth to eyes
+_BAND_PIXELS: Final = 1 << 18  # of a picture blended at once
+_BAND_ROWS: Final = 16
 FACE_EDGE: Final = 0.025  # deviation of the face mask's soft edge, as a share of the side
 
 
@@ -116,24 +119,54 @@ def face_mask(landmarks: FloatArray, size: int) -> MaskArray:
 def paste_back(picture: Pixels, crop: Pixels, quad: Quad, mask: MaskArray | None = None) -> Pixels:
     """Put ``crop`` (S, S, 3), aligned by ``quad``, back into ``picture`` (H, W, 3); a new array is returned.
 
-    ``mask`` (M, M) float32 in [0, 1] in crop space, :func:`feather_mask` by default, weighs the crop; pixels where it
-    is 0 keep their value bit for bit. Both crop and mask are averaged where the face is smaller than they are.
+    ``mask`` as :func:`paste_into` takes it, :func:`feather_mask` by default.
     """
-    height, width = picture.shape[:2]
-    _check(quad, width, height)
-    weights = feather_mask(crop.shape[0]) if mask is None else mask
-    sampled = _sampled(quad, crop.shape[0], width, height)
-    x0, y0, x1, y1 = _covering(sampled, width, height)
-    extent = (x1 - x0, y1 - y0)
-    crop_map = _source_to_crop(sampled, crop.shape[0], x0, y0)
-    interpolation = CUBIC if oversampling(crop_map) == 1 else LINEAR
-    face = warp(crop, crop_map, extent, border=REPLICATE, interpolation=interpolation)
-    alpha = warp(weights, _source_to_crop(sampled, weights.shape[0], x0, y0), extent, border=CONSTANT)[..., None]
     out = picture.copy()
-    region = out[y0:y1, x0:x1]
-    blended = region + (face.astype(np.float32) - region) * alpha
-    np.copyto(region, np.clip(np.rint(blended), 0, 255).astype(np.uint8), where=alpha > 0)
+    paste_into(out, crop.astype(np.float32), quad, feather_mask(crop.shape[0]) if mask is None else mask)
     return out
+
+
+def paste_into(samples: SampleArray, crop: MaskArray, quad: Quad, mask: MaskArray) -> None:
+    """Put ``crop`` (S, S, C) float32, aligned by ``quad``, into ``samples`` (H, W, C), uint8 or uint16, in place.
+
+    The crop is in the samples' own units. ``mask`` (M, M) float32 in [0, 1] in crop space weighs it; samples where it
+    is 0 keep their value bit for bit. Crop and mask are averaged where the face is smaller than they are. Only pixels
+    under the mask are touched, a band of rows at a time, so that memory is bounded whatever the face's size.
+
+    Raises:
+        ValueError: the quad is no square of positive size or lies wholly outside the picture.
+    """
+    height, width = samples.shape[:2]
+    _check(quad, width, height)
+    sampled = _sampled(quad, crop.shape[0], width, height)
+    x0, y0, x1, y1 = _covering(_under(mask, sampled), width, height)
+    step = max(_BAND_ROWS, _BAND_PIXELS // max(x1 - x0, 1))
+    for top in range(y0, y1, step):
+        _paste_band(samples[top : min(top + step, y1), x0:x1], crop, mask, sampled, (x0, top))
+
+
+def _paste_band(region: SampleArray, crop: MaskArray, mask: MaskArray, sampled: Quad, origin: tuple[int, int]) -> None:
+    extent = (region.shape[1], region.shape[0])
+    alpha = warp(mask, _source_to_crop(sampled, mask.shape[0], *origin), extent, border=CONSTANT)[..., None]
+    if not alpha.any():
+        return
+    crop_map = _source_to_crop(sampled, crop.shape[0], *origin)
+    interpolation = CUBIC if oversampling(crop_map) == 1 else LINEAR
+    face = warp(crop, crop_map, extent, border=REPLICATE, interpolation=interpolation).reshape(region.shape)
+    blended = region + (face - region) * alpha
+    top = np.iinfo(region.dtype).max
+    np.copyto(region, np.clip(np.rint(blended), 0, top).astype(region.dtype), where=alpha > 0)
+
+
+def _under(mask: MaskArray, quad: Quad) -> FloatArray:
+    """(4, 2) corners of the part of ``quad`` where ``mask`` is above 0, and a mask's pixel more; pixel-index."""
+    rows, columns = (np.flatnonzero((mask > 0).any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return np.empty((0, 2))
+    low = np.array([columns[0] - 1, rows[0] - 1]) / len(mask)
+    high = np.array([columns[-1] + 2, rows[-1] + 2]) / len(mask)
+    unit = np.array([[low[0], low[1], 1], [low[0], high[1], 1], [high[0], high[1], 1], [high[0], low[1], 1]])
+    return np.asarray((unit @ unit_to_source(quad).T)[:, :2] - 0.5)
 
 
 def _check(quad: Quad, width: int, height: int) -> None:
@@ -144,9 +177,11 @@ def _check(quad: Quad, width: int, height: int) -> None:
         raise ValueError("the quad lies wholly outside the picture")
 
 
-def _covering(quad: Quad, width: int, height: int) -> tuple[int, int, int, int]:
-    """The picture's pixels the quad may touch, as a half-open window."""
-    low, high = quad.corners.min(axis=0), quad.corners.max(axis=0)
+def _covering(corners: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
+    """The picture's pixels that a polygon (N, 2) may touch, as a half-open window; empty if it has no corner."""
+    if not len(corners):
+        return 0, 0, 0, 0
+    low, high = corners.min(axis=0), corners.max(axis=0)
     x0, y0 = max(math.floor(low[0]), 0), max(math.floor(low[1]), 0)
     return x0, y0, min(math.ceil(high[0]) + 1, width), min(math.ceil(high[1]) + 1, height)
 

@@ -1,26 +1,33 @@
 """A rendered portrait in, the same person as if photographed out, and back into the full picture.
 
 picture → detect → quad → align (the code that built the training set)
-        → invert in the tuned, rendered generator → decode with the source, realistic generator → paste back
+        → invert in the tuned, rendered generator → decode with the realistic generator → light, seam → paste back
+
+What is slow, finding and inverting faces, is apart from what a user turns (:class:`~transfer.scenes.Control`): invert
+once, then decode as often as wished.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from drfhq_tools.align import align, face_mask, paste_back
+from drfhq_tools.align import align
 from drfhq_tools.detect import make_detector
-from drfhq_tools.geometry import Quad, points_in_crop
+from drfhq_tools.geometry import Quad
 from drfhq_tools.records import Detection
+from transfer.blend import interpolated
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
-from transfer.device import placed
+from transfer.device import pick_device, placed
 from transfer.errors import ConfigError, NoFaceError
 from transfer.inversion import Inverter, OptimiseInverter
 from transfer.inversion.optimise import OptimiseSettings
@@ -28,23 +35,30 @@ from transfer.metrics.identity import identity_distance, identity_similarity
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_resnet
 from transfer.run_folder import RunFolder
+from transfer.scenes.compose import Looks, Patch, compose, front_to_back, mask_of, patch, shown
+from transfer.scenes.control import USUAL, Control
+from transfer.scenes.mark import COMPOSITE, marked
+from transfer.scenes.png_file import write_png
+from transfer.scenes.samples import Metadata, Picture, SampleArray, read
 
 Pixels = npt.NDArray[np.uint8]
 BATCH = 8
 """Faces inverted at once."""
-MASK_PX = 512
-"""Side of the mask a face is pasted back through, whatever the generator's size."""
+COARSE_PX = 16
+"""Layers up to this side decide shape, finer ones texture."""
 
 
 @dataclass(frozen=True)
 class Translation:
     """One face's way through: crops (R, R, 3) uint8, and how well it kept who it is.
 
-    ``identity_distance`` is Euclidean between input and output crop in dlib's ResNet; ``identity_similarity`` is 1 for
-    the same picture and 0 for strangers; ``reconstruction`` is the root mean square error, in 0..1, of the tuned
-    generator's image of the latent against the input crop.
+    ``index`` counts a picture's faces from 0, the largest. ``rendered`` is the tuned generator's image of the latent,
+    ``real`` what becomes of it, before it is fitted to the scene. ``identity_distance`` is Euclidean between input and
+    ``real`` in dlib's ResNet; ``identity_similarity`` is 1 for the same picture and 0 for strangers;
+    ``reconstruction`` is the root mean square error, in 0..1, of ``rendered`` against the input crop.
     """
 
+    index: int
     quad: Quad
     input: Pixels
     rendered: Pixels
@@ -62,10 +76,45 @@ class Translation:
 
 @dataclass(frozen=True)
 class Scene:
-    """A translated picture: ``composite`` (H, W, 3) uint8 with every face pasted back."""
+    """A translated picture: ``faces``, and the picture with them pasted back, made when first asked for."""
 
-    composite: Pixels
+    picture: Picture
     faces: tuple[Translation, ...]
+    patches: tuple[Patch, ...]
+
+    @cached_property
+    def samples(self) -> SampleArray:
+        """(H, W, C) in the input's own samples, as its file holds them; untouched ones are equal to the bit."""
+        return compose(self.picture, self.patches)
+
+    @cached_property
+    def composite(self) -> Pixels:
+        """(H, W, 3) uint8, upright sRGB, for a screen."""
+        return self.samples if self.picture.plain else shown(self.picture, self.patches)  # type: ignore[return-value]
+
+    def save(self, path: Path) -> None:
+        """Write :attr:`samples` as a PNG with the input's profile and EXIF, marked as made by a model."""
+        metadata = self.picture.metadata
+        write_png(path, self.samples, Metadata(metadata.chunks, marked(metadata.xmp, COMPOSITE)))
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """A picture's faces as latents: ``detections`` and ``indices`` (0 the largest) of those chosen, ``everyone`` in
+    the picture front to back, ``crops`` (N, R, R, 3) uint8, ``ws`` (N, num_ws, w_dim), ``images`` (N, 3, R, R), the
+    tuned generator's, and ``seconds`` a face."""
+
+    picture: Picture
+    everyone: tuple[Detection, ...]
+    indices: tuple[int, ...]
+    crops: Pixels
+    ws: Tensor
+    images: Tensor
+    seconds: float
+
+    @property
+    def detections(self) -> tuple[Detection, ...]:
+        return tuple(self.everyone[index] for index in self.indices)
 
 
 class RenderedToReal:
@@ -78,7 +127,10 @@ class RenderedToReal:
         self, tuned: Generator, source: Generator, identity: IdentityNet, inverter: Inverter, landmark_scheme: str
     ) -> None:
         if tuned.spec != source.spec:
-            raise ConfigError("tuned and source generator differ in shape: they share no latent space")
+            raise ConfigError(
+                f"the tuned generator ({tuned.spec.resolution}²) and the source ({source.spec.resolution}²) differ in "
+                "shape: they share no latent space; both must come from one run"
+            )
         self.landmark_scheme = landmark_scheme
         self.tuned = tuned.eval().requires_grad_(False)
         self.source = source.eval().requires_grad_(False)
@@ -88,66 +140,159 @@ class RenderedToReal:
         self.device = next(tuned.parameters()).device
 
     @classmethod
-    def from_run(cls, run: Path, device: torch.device, settings: OptimiseSettings | None = None) -> RenderedToReal:
-        """Load a fine-tuning run's two generators.
+    def from_run(
+        cls,
+        run: Path | str,
+        device: torch.device | str = "auto",
+        *,
+        inverter: str = "auto",
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> RenderedToReal:
+        """Load a fine-tuning run's two generators, and the inverter called ``inverter``, of ``steps`` steps if given.
 
         Raises:
             CheckpointError: the folder holds no run, or none that has saved a generator yet.
-            ConfigError: it is a pretraining run.
+            ConfigError: it is a pretraining run, or there is no such inverter or device.
         """
-        folder = RunFolder(run)
+        folder = RunFolder(Path(run))
         about = folder.read_about()
         if about.get("kind") != "finetune":
             raise ConfigError(f"{run} is a {about.get('kind')} run with one generator; apply needs a fine-tuning run")
-        tuned, source = (placed(load_checkpoint(path).generator, device) for path in (folder.g_ema, folder.source))
-        identity = load_resnet().to(device)
-        inverter = OptimiseInverter(settings, identity.embed)
-        return cls(tuned, source, identity, inverter, str(about["landmark_scheme"]))
+        place = pick_device(device) if isinstance(device, str) else device
+        tuned, source = (placed(load_checkpoint(path).generator, place) for path in (folder.g_ema, folder.source))
+        identity = load_resnet().to(place)
+        return cls(tuned, source, identity, _inverter(inverter, identity, steps, seed), str(about["landmark_scheme"]))
 
-    def translate(self, pixels: Pixels) -> Scene:
-        """Translate every face of an upright RGB picture (H, W, 3) uint8.
+    def translate(
+        self, picture: Path | str | Picture | Pixels, control: Control = USUAL, faces: Sequence[int] | None = None
+    ) -> Scene:
+        """Translate faces of a picture: a file, or upright RGB pixels (H, W, 3) uint8.
+
+        Args:
+            picture: What to translate.
+            control: How far, and how the faces are put back.
+            faces: Which, counted from 0, the largest; all of them by default.
+
+        Raises:
+            DecodeError: the file is no picture.
+            NoFaceError: no face was found, or none of those asked for.
+            ConfigError: the detector's landmarks are of another scheme than the training pictures'.
+        """
+        return self.decode(self.invert(picture, faces), control)
+
+    def detect(self, picture: Picture) -> tuple[Detection, ...]:
+        """The picture's faces, the largest first.
 
         Raises:
             NoFaceError: none was found.
             ConfigError: the detector's landmarks are of another scheme than the training pictures'.
         """
-        detections = self.detector.detect(pixels)
-        if not detections:
+        found = front_to_back(self.detector.detect(picture.pixels))
+        if not found:
             raise NoFaceError("no face was found: is one at least some 80 pixels wide and turned less than to profile?")
-        quads = [self._quad(detection) for detection in detections]
-        faces = [
-            face for start in range(0, len(quads), BATCH) for face in self._faces(pixels, quads[start : start + BATCH])
-        ]
-        composite = pixels
-        for detection, face in sorted(zip(detections, faces, strict=True), key=lambda pair: pair[1].quad.side_px):
-            mask = face_mask(points_in_crop(detection.landmarks, face.quad, MASK_PX), MASK_PX)
-            composite = paste_back(composite, face.real, face.quad, mask)
-        return Scene(composite, tuple(faces))
+        for detection in found:
+            if detection.scheme != self.landmark_scheme:
+                raise ConfigError(
+                    f"the run was trained on faces aligned by {self.landmark_scheme!r} landmarks, detector "
+                    f"{detection.detector!r} gives {detection.scheme!r}: crops would differ; train on a data set built "
+                    "with this detector"
+                )
+        return tuple(found)
 
-    def _quad(self, detection: Detection) -> Quad:
-        if detection.scheme != self.landmark_scheme:
-            raise ConfigError(
-                f"the run was trained on faces aligned by {self.landmark_scheme!r} landmarks, detector "
-                f"{detection.detector!r} gives {detection.scheme!r}: crops would differ; use the data set's detector"
-            )
-        return detection.quad
-
-    def _faces(self, pixels: Pixels, quads: list[Quad]) -> list[Translation]:
+    def invert(self, picture: Path | str | Picture | Pixels, faces: Sequence[int] | None = None) -> Inverted:
+        """Find faces and their latents; arguments and errors as :meth:`translate`'s."""
+        given = picture_of(picture)
+        everyone = self.detect(given)
+        indices = tuple(range(len(everyone))) if faces is None else tuple(sorted(set(faces)))
+        if not indices or indices[0] < 0 or indices[-1] >= len(everyone):
+            raise NoFaceError(f"no face {indices[-1:]}: there are {len(everyone)}, counted from 0, the largest")
+        quads = [everyone[index].quad for index in indices]
         began = time.perf_counter()
-        crops = np.stack([align(pixels, quad, self.tuned.spec.resolution).pixels for quad in quads])
-        targets = to_tensor(crops).to(self.device)
-        inversion = self.inverter(self.tuned, targets)
-        with torch.no_grad():
-            real = self.source.synthesis(inversion.ws)
-            distances = identity_distance(self.identity.embed(real), self.identity.embed(targets))
-        similarities = identity_similarity(distances, self.identity.stranger_distance).tolist()
-        errors = (inversion.images.clamp(-1, 1) - targets).square().mean(dim=(1, 2, 3)).sqrt() / 2.0
+        crops = np.stack([align(given.pixels, quad, self.tuned.spec.resolution).pixels for quad in quads])
+        parts = [
+            self.inverter(self.tuned, to_tensor(crops[start : start + BATCH], self.device))
+            for start in range(0, len(crops), BATCH)
+        ]
+        ws, images = torch.cat([part.ws for part in parts]), torch.cat([part.images for part in parts])
         seconds = (time.perf_counter() - began) / len(quads)
-        return [
-            Translation(quad, crop, rendered, realistic, distance, similarity, error, seconds)
-            for quad, crop, rendered, realistic, distance, similarity, error in zip(
-                *(quads, crops, to_pixels(inversion.images), to_pixels(real)),
-                *(distances.tolist(), similarities, errors.tolist()),
+        return Inverted(given, everyone, indices, crops, ws, images, seconds)
+
+    def decode(self, inverted: Inverted, control: Control = USUAL) -> Scene:
+        """Make faces of latents under ``control`` and put them back."""
+        began = time.perf_counter()
+        made, real = self._images(inverted.ws, control)
+        looks = [
+            Looks(*each)
+            for each in zip(
+                *(inverted.crops.astype(np.float32) / 255, _unit(inverted.images), _unit(made), _unit(real)),
                 strict=True,
             )
         ]
+        patches = [
+            patch(look, face, mask_of(face, self._unchosen_before(inverted, index)), control)
+            for look, face, index in zip(looks, inverted.detections, inverted.indices, strict=True)
+        ]
+        seconds = inverted.seconds + (time.perf_counter() - began) / len(patches)
+        faces = self._translations(inverted, made, seconds)
+        return Scene(inverted.picture, faces, tuple(reversed(patches)))
+
+    def _unchosen_before(self, inverted: Inverted, index: int) -> list[Detection]:
+        """Faces nearer than face ``index`` that stay as they are; those that are pasted will cover it anyway."""
+        return [face for i, face in enumerate(inverted.everyone[:index]) if i not in inverted.indices]
+
+    @torch.no_grad()
+    def _images(self, ws: Tensor, control: Control) -> tuple[Tensor, Tensor]:
+        """(N, 3, R, R): of the blended generator, and of the source alone."""
+        ws = self.tuned.mapping.truncate(ws, control.truncation)
+        coarse, fine = control.layers
+        share = {side: coarse if side <= COARSE_PX else fine for side in self.tuned.spec.resolutions}
+        real = self.source.synthesis(ws)
+        if set(share.values()) == {1.0}:
+            return real, real
+        return interpolated(self.tuned, self.source, share).synthesis(ws), real
+
+    @torch.no_grad()
+    def _translations(self, inverted: Inverted, made: Tensor, seconds: float) -> tuple[Translation, ...]:
+        targets = to_tensor(inverted.crops, self.device)
+        distances = identity_distance(self.identity.embed(made), self.identity.embed(targets))
+        similarities = identity_similarity(distances, self.identity.stranger_distance).tolist()
+        errors = (inverted.images.clamp(-1, 1) - targets).square().mean(dim=(1, 2, 3)).sqrt() / 2.0
+        return tuple(
+            Translation(index, face.quad, crop, rendered, real, distance, similarity, error, seconds)
+            for index, face, crop, rendered, real, distance, similarity, error in zip(
+                *(inverted.indices, inverted.detections, inverted.crops),
+                *(to_pixels(inverted.images), to_pixels(made), distances.tolist(), similarities, errors.tolist()),
+                strict=True,
+            )
+        )
+
+
+def picture_of(given: Path | str | Picture | Pixels) -> Picture:
+    """A picture from a file or from upright RGB pixels (H, W, 3) uint8.
+
+    Raises:
+        DecodeError: the file is no picture.
+        ConfigError: the pixels are of another shape or type.
+    """
+    if isinstance(given, Picture):
+        return given
+    if isinstance(given, np.ndarray):
+        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3:
+            raise ConfigError(f"pixels are (H, W, 3) uint8, not {given.shape} {given.dtype}")
+        return Picture(given, given)
+    return read(Path(given))
+
+
+def _inverter(name: str, identity: IdentityNet, steps: int | None, seed: int) -> Inverter:
+    if name not in ("auto", "optimise"):
+        raise ConfigError(f"no inverter {name!r}; known: auto, optimise")
+    count = 300 if steps is None else steps
+    first = max(1, count // 3)
+    return OptimiseInverter(OptimiseSettings(w_steps=first, wplus_steps=count - first, seed=seed), identity.embed)
+
+
+def _unit(images: Tensor) -> npt.NDArray[np.float32]:
+    """(N, 3, R, R) about [-1, 1] → (N, R, R, 3) float32 in [0, 1]."""
+    unit = (images.detach().float().clamp(-1, 1) + 1) / 2
+    return np.asarray(unit.permute(0, 2, 3, 1).contiguous().cpu().numpy())

@@ -16,27 +16,29 @@ from transfer.sheets import save_png
 Pixels = npt.NDArray[np.uint8]
 
 
-def write_scene(scene: Scene, before: Pixels, stem: Path) -> Path:
+def write_scene(scene: Scene, stem: Path) -> Path:
     """Write ``stem``.png, .compare.png, .faceK.input.png, .faceK.real.png and .json; returns the composite's path.
 
     Each file appears whole; the JSON comes last.
     """
-    named = {".png": scene.composite, ".compare.png": np.concatenate([before, scene.composite], axis=1)}
-    for index, face in enumerate(scene.faces):
-        named |= {f".face{index}.input.png": face.input, f".face{index}.real.png": face.real}
+    composite = stem.with_name(stem.name + ".png")
+    scene.save(composite)
+    named = {".compare.png": np.concatenate([scene.picture.pixels, scene.composite], axis=1)}
+    for face in scene.faces:
+        named |= {f".face{face.index}.input.png": face.input, f".face{face.index}.real.png": face.real}
     for suffix, pixels in named.items():
         save_png(Image.fromarray(pixels), stem.with_name(stem.name + suffix))
     faces = [
         {
-            "index": index,
+            "index": face.index,
             "quad": face.quad.to_row(),
             "identity_distance": round(face.identity_distance, 4),
             "identity_similarity": round(face.identity_similarity, 4),
             "reconstruction": round(face.reconstruction, 4),
             "seconds": round(face.seconds, 2),
         }
-        for index, face in enumerate(scene.faces)
+        for face in scene.faces
     ]
     path = stem.with_name(stem.name + ".json")
     write_file(path, (json.dumps({"faces": faces}, indent=2) + "\n").encode())
-    return stem.with_name(stem.name + ".png")
+    return composite

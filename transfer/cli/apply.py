@@ -35,14 +35,12 @@ def apply(pictures: tuple[Path, ...], run: Path, out: Path, device: str, steps: 
     Example:
       transfer apply portrait.png scenes/ --run runs/render64 --out out
     """
-    from transfer.device import keep_freed_memory, pick_device
-    from transfer.inversion.optimise import OptimiseSettings
+    from transfer.device import keep_freed_memory
     from transfer.render2real import RenderedToReal
 
     jobs = output_stems(pictures)
-    settings = OptimiseSettings(w_steps=max(1, steps // 3), wplus_steps=steps - max(1, steps // 3))
     keep_freed_memory()
-    renderer = RenderedToReal.from_run(run, pick_device(device), settings)
+    renderer = RenderedToReal.from_run(run, device, steps=steps)
     failed = 0
     for picture, stem in jobs:
         try:
@@ -85,15 +83,13 @@ def output_stems(pictures: tuple[Path, ...]) -> list[tuple[Path, Path]]:
 
 
 def _translate(renderer: RenderedToReal, picture: Path, stem: Path) -> str:
-    from drfhq_tools.imageio import read_picture
     from transfer.results import write_scene
 
-    pixels = read_picture(picture)
-    scene = renderer.translate(pixels)
-    for index, face in enumerate(scene.faces):
+    scene = renderer.translate(picture)
+    for face in scene.faces:
         if face.magnification > 2:
             say(
-                f"{picture}: face {index} is {face.quad.side_px:.0f} px wide, {face.magnification:.1f} times the "
+                f"{picture}: face {face.index} is {face.quad.side_px:.0f} px wide, {face.magnification:.1f} times the "
                 f"generator's {len(face.real)}: it will look soft"
             )
-    return str(write_scene(scene, pixels, stem))
+    return str(write_scene(scene, stem))

@@ -13,9 +13,9 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from threading import Lock
 from typing import IO, Final
 
 import cv2
@@ -92,8 +92,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
-    with warnings.catch_warnings(), _no_pixel_limit():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what matters is decided here
+    with _LENIENT:
         try:
             image = Image.open(file)
         except UnidentifiedImageError as error:
@@ -109,14 +108,33 @@ def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
             raise _corrupt(error) from error
 
 
-@contextmanager
-def _no_pixel_limit() -> Iterator[None]:
-    """Lift Pillow's own limit, whose error hides the size, while ours is in force."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+class _Lenience(AbstractContextManager[None]):
+    """While any thread decodes, Pillow's own limit, whose error hides the size, is lifted, since ours is in force, and
+    its warnings of odd metadata are silent: what matters is decided here. Both settings are the whole process's, so
+    the first thread changes them and the last one puts them back."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before.enter_context(warnings.catch_warnings())
+                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                warnings.simplefilter("ignore")
+                Image.MAX_IMAGE_PIXELS = None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+_LENIENT: Final = _Lenience()
 
 
 def _unidentified(file: IO[bytes]) -> DecodeError:

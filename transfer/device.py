@@ -16,6 +16,8 @@ from transfer.errors import ConfigError
 Network = TypeVar("Network", bound=nn.Module)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PIXELS_AT_ONCE = 1024**2
+"""Output pixels generated at once; feature maps take some hundred times their bytes."""
 _WORTHWHILE = 1.3
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 
@@ -43,6 +45,11 @@ def placed(network: Network, device: torch.device) -> Network:
     """Move a network to ``device``, its filters laid out for feature maps with channels last, where that is faster."""
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     return network.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def images_at_once(resolution: int, most: int = 32) -> int:
+    """How many images of ``resolution``² to generate, or invert, at once: one of 1024², ``most`` of small ones."""
+    return max(1, min(most, PIXELS_AT_ONCE // resolution**2))
 
 
 def keep_freed_memory() -> bool:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from drfhq_tools.atomic import replacing
 from transfer.data import to_pixels
+from transfer.device import images_at_once
 from transfer.errors import ConfigError
 from transfer.networks.generator import Generator
 from transfer.networks.spec import GeneratorSpec
@@ -29,9 +30,6 @@ from transfer.sheets import grid, save_png
 
 NoiseKind = Literal["const", "random", "none"]
 MAX_SEED = 2**32 - 1
-BATCH_PIXELS = 1024**2
-"""Output pixels computed at once; activations take some hundred times their bytes."""
-MAX_BATCH = 32
 SHEET_COLUMNS = 8
 MAX_SHEET_PIXELS = 10**8
 
@@ -93,7 +91,7 @@ def styles_given(generator: Generator, ws: Tensor) -> Styles:
 @torch.no_grad()
 def synthesise(generator: Generator, styles: Styles, noise: NoiseKind = "const") -> Iterator[Tensor]:
     """Images (n, 3, R, R) float32 on the CPU, not clamped, in the styles' order; n is what fits into memory."""
-    size = max(1, min(MAX_BATCH, BATCH_PIXELS // generator.spec.resolution**2))
+    size = images_at_once(generator.spec.resolution)
     for start in range(0, len(styles.ws), size):
         ws = styles.ws[start : start + size]
         maps: Noise = noise if noise != "random" else _noise(generator, styles.numbers[start : start + size], ws.device)

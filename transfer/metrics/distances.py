@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,13 @@ import torch
 from torch import Tensor
 
 from transfer.data import Portraits, to_pixels, to_tensor
+from transfer.device import images_at_once
 from transfer.errors import ConfigError
 from transfer.metrics.features import face_features
 from transfer.metrics.kernel import frechet_distance, kernel_distance
 from transfer.networks.generator import Generator
 from transfer.networks.identity import load_resnet
 from transfer.randomness import Purpose, SampleRandom
-
-BATCH_PIXELS: Final = 1024**2
-MAX_BATCH: Final = 32
 
 
 class FeatureNetwork(Protocol):
@@ -89,7 +87,7 @@ def distances(
 def _generated(generator: Generator, count: int, seed: int) -> Iterator[Tensor]:
     random, device = SampleRandom(seed), next(generator.parameters()).device
     sides = [conv.noise_const.shape[-1] for conv in generator.synthesis.styled_convs()]
-    size = _at_once(generator.spec.resolution)
+    size = images_at_once(generator.spec.resolution)
     for first in range(0, count, size):
         indices = range(first, min(first + size, count))
         z = random.normal(Purpose.LATENT, indices, generator.spec.z_dim).to(device)
@@ -99,10 +97,6 @@ def _generated(generator: Generator, count: int, seed: int) -> Iterator[Tensor]:
 
 
 def _pictures(portraits: Portraits, device: torch.device) -> Iterator[Tensor]:
-    size = _at_once(portraits.pixels.shape[1])
+    size = images_at_once(portraits.pixels.shape[1])
     for rows in np.split(portraits.usable, range(size, len(portraits.usable), size)):
         yield portraits.batch(rows.tolist(), [False] * len(rows), device)
-
-
-def _at_once(resolution: int) -> int:
-    return max(1, min(MAX_BATCH, BATCH_PIXELS // resolution**2))

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from transfer.data import Portraits, resized, to_pixels
+from transfer.device import images_at_once
 from transfer.errors import ConfigError
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
@@ -25,8 +26,8 @@ from transfer.sheets import grid
 
 Pixels = npt.NDArray[np.uint8]
 MAX_COLUMNS, MIN_COLUMNS, SHEET_PX = 12, 4, 3072
-AT_ONCE, BATCH_PIXELS = 4, 1024**2
-"""Images and output pixels generated at once: a sheet must not need more memory than a step."""
+AT_ONCE = 4
+"""Images generated at once, at most: a sheet must not need more memory than a step."""
 WALKS = 2
 TRUNCATION = 0.8
 NEAREST_SIDE = 16
@@ -136,7 +137,7 @@ def snapshot_images(generator: Generator, seed: int, count: int) -> Pixels:
 
 
 def _synthesised(generator: Generator, ws: Tensor) -> Pixels:
-    at_once = max(1, min(AT_ONCE, BATCH_PIXELS // generator.spec.resolution**2))
+    at_once = images_at_once(generator.spec.resolution, AT_ONCE)
     return np.concatenate([to_pixels(generator.synthesis(part)) for part in torch.split(ws, at_once)])
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from drfhq_tools.errors import UsageError
-from transfer import sampling
+from transfer import device, sampling
 from transfer.checkpoints import Checkpoint, save_checkpoint, write_checkpoint
 from transfer.cli import main
 from transfer.cli.generate import seeds_of
@@ -100,7 +100,7 @@ def test_random_noise_follows_from_the_seed_alone(checkpoint: Path, tmp_path: Pa
 
 def test_batches_change_nothing(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = made(tmp_path / "a.npy", checkpoint, "--seeds", "0-6")
-    monkeypatch.setattr(sampling, "MAX_BATCH", 2)
+    monkeypatch.setattr(device, "PIXELS_AT_ONCE", 2 * 32**2)
     np.testing.assert_allclose(made(tmp_path / "b.npy", checkpoint, "--seeds", "0-6"), whole, atol=1e-5)
 
 

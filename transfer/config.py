@@ -59,11 +59,14 @@ class TrainConfig:
     precision: str = "fp32"
     """What feature maps are computed in: fp32, bf16 or fp16; weights and regularised phases stay in fp32."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Weights of the consistency terms by name; none without a source generator."""
+    """Weights of the consistency terms by name; those not named are off. None without a source generator."""
+    every: Mapping[str, int] = field(default_factory=dict)
+    """Steps between the turns of a consistency term, by name; it then counts as often as much."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))
         object.__setattr__(self, "weights", dict(self.weights))
+        object.__setattr__(self, "every", dict(self.every))
         object.__setattr__(self, "freeze_g", tuple(sorted(self.freeze_g)))
         self._check_augmentations()
         self._check_regularisation()
@@ -84,7 +87,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         lists = {"augment": list(self.augment), "freeze_g": list(self.freeze_g)}
-        return asdict(self) | lists | {"weights": dict(self.weights)}
+        return asdict(self) | lists
 
     def _check_augmentations(self) -> None:
         known = (*AUGMENTATIONS, ADA)

@@ -289,7 +289,7 @@ def _inverter(name: str, identity: IdentityNet, steps: int | None, seed: int) ->
         raise ConfigError(f"no inverter {name!r}; known: auto, optimise")
     count = 300 if steps is None else steps
     first = max(1, count // 3)
-    return OptimiseInverter(OptimiseSettings(w_steps=first, wplus_steps=count - first, seed=seed), identity.embed)
+    return OptimiseInverter(OptimiseSettings(w_steps=first, wplus_steps=count - first, seed=seed), identity)
 
 
 def _unit(images: Tensor) -> npt.NDArray[np.float32]:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from transfer.config import Schedule, TrainConfig
@@ -14,7 +15,7 @@ from transfer.errors import ConfigError
 
 Setting = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 
-_APART: Final = ("weights", "freeze_mapping", "kimg")
+_APART: Final = ("weights", "every", "freeze_mapping", "kimg")
 """Decided by the command and its own options."""
 _WHOLE: Final = ("freeze_g",)
 """Lists of whole numbers; other lists are of words."""
@@ -34,7 +35,12 @@ DEFAULTS: Final = _defaults()
 
 
 def configured(
-    settings: Mapping[str, object], *, kimg: float, freeze_mapping: bool, weights: Mapping[str, float]
+    settings: Mapping[str, object],
+    *,
+    kimg: float,
+    freeze_mapping: bool,
+    weights: Mapping[str, float],
+    every: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[TrainConfig, Schedule]:
     """The config and the schedule that settings by name describe; those not named are at their defaults.
 
@@ -46,7 +52,7 @@ def configured(
     config = {name: value for name, value in values.items() if name not in ours}
     schedule = {name: value for name, value in values.items() if name in ours}
     return (
-        TrainConfig(**config, freeze_mapping=freeze_mapping, weights=weights),  # type: ignore[arg-type]
+        TrainConfig(**config, freeze_mapping=freeze_mapping, weights=weights, every=every),  # type: ignore[arg-type]
         Schedule(**schedule, kimg=kimg),  # type: ignore[arg-type]
     )
 

@@ -7,6 +7,7 @@ import click
 from drfhq_tools.errors import DrfhqError
 from transfer import __version__
 from transfer.cli.apply import apply
+from transfer.cli.blend import blend
 from transfer.cli.convert import convert
 from transfer.cli.fetch import fetch
 from transfer.cli.finetune import finetune
@@ -43,5 +44,5 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics):
+for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend):
     main.add_command(command)

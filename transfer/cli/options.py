@@ -18,6 +18,7 @@ from transfer.settings import DEFAULTS, configured, parse_settings, read_toml
 
 if TYPE_CHECKING:
     from transfer.networks.spec import GeneratorSpec
+    from transfer.recipes import Recipe
     from transfer.training.processes import Processes
     from transfer.training.run import Console, RunRequest
 
@@ -77,10 +78,12 @@ def training_request(
     options: dict[str, object],
     processes: Processes,
     *,
-    freeze_mapping: bool = False,
-    weights: dict[str, float] | None = None,
+    recipe: Recipe | None = None,
 ) -> RunRequest:
-    """The request that the shared options describe, its data set opened and its device found."""
+    """The request that the shared options describe, its data set opened and its device found.
+
+    ``recipe`` is what fine-tuning follows where no option says otherwise; None to train from nothing.
+    """
     from transfer.data import load_weights, open_data
     from transfer.device import pick_device
     from transfer.training.run import RunRequest
@@ -92,10 +95,11 @@ def training_request(
         named["augment"] = [word for word in augment.split(",") if word]
     file = read_toml(config_file) if isinstance(config_file, Path) else {}
     config, schedule = configured(
-        file | named | parse_settings(assignments),
+        dict(recipe.settings if recipe else {}) | file | named | parse_settings(assignments),
         kimg=_number(options, "kimg"),
-        freeze_mapping=freeze_mapping,
-        weights=weights or {},
+        freeze_mapping=recipe is not None,
+        weights=recipe.weights if recipe else {},
+        every=recipe.every if recipe else {},
     )
     device = pick_device(str(options["device"]))
     data_dir, out = options["data_dir"], options["out"]
@@ -116,14 +120,12 @@ def training_request(
 
 def plan(request: RunRequest, spec: GeneratorSpec, *, tuned: bool) -> str:
     """What ``--dry-run`` prints: all that decides the run, and what it will take, as JSON."""
-    from transfer.losses.terms import consistency_terms
     from transfer.training.footprint import footprint
 
     size = request.processes.size
     faces = sum(request.split in ("all", face.split) for face in request.manifest.faces)
-    terms = consistency_terms(request.config.weights) if tuned else []
     facts = {
-        "config": request.config.to_dict() | {"weights": {term.name: term.weight for term in terms}},
+        "config": request.config.to_dict(),
         "schedule": asdict(request.schedule),
         "spec": spec.to_dict(),
         "data": {"digest": request.manifest.digest, "split": request.split, "faces": faces},

@@ -1,31 +1,36 @@
-"""Inversion by optimisation: first one w for all layers, then each layer's own (W+), pulled towards the known latents.
+"""Inversion by optimisation: first one w for all layers, then each layer's own (W+), pulled towards the known latents;
+or a few steps in W+ alone from where another inverter, the encoder above all, has come.
 
-The start is the best of many random latents. The loss compares image pyramids (so that coarse layers settle first),
-identity embeddings where a network is given, and how unlikely the latent is: its offset from the mean w in units of
-the standard deviation along W's principal axes. A latent that is likely in the tuned generator is one that the source
-generator also decodes well, which is what the inversion is for; so is a W+ whose layers do not drift apart.
+The start is otherwise the best of many random latents. The loss is the pictures' unlikeness (:mod:`.likeness`) and how
+unlikely the latent is: its offset from the mean w in units of the standard deviation along W's principal axes. A latent
+that is likely in the tuned generator is one that the source generator also decodes well, which is what the inversion is
+for; so is a W+ whose layers do not drift apart.
 
 Sources: Abdal et al. 2019, "Image2StyleGAN" (W+); Karras et al. 2020 (StyleGAN2), appendix D (schedule, noise on w);
-Tov et al. 2021, "Designing an Encoder for StyleGAN Image Manipulation" (keeping layers close to one w).
+Tov et al. 2021, "Designing an Encoder for StyleGAN Image Manipulation" (keeping layers close to one w); Zhu et al.
+2020, "In-Domain GAN Inversion" (an encoder's answer as the start).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import cos, pi
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from transfer.errors import ConfigError
-from transfer.inversion.base import Inversion
+from transfer.inversion.base import Inversion, Inverter, check_size
+from transfer.inversion.descent import descend
+from transfer.inversion.likeness import Likeness, LikenessWeights
+from transfer.inversion.wspace import WSpace, sampled_w
 from transfer.networks.generator import Generator
-from transfer.randomness import Purpose, SampleRandom
+from transfer.networks.identity import IdentityNet
+from transfer.networks.synthesis import SynthesisNetwork
 
-WARMUP = 0.05
-COOLDOWN = 0.3
+THUMBNAIL_PX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,131 +45,102 @@ class OptimiseSettings:
     """Random latents among which the start is chosen."""
     lr: float = 0.05
     """Adam's peak learning rate, in standard deviations of w."""
-    identity: float = 0.5
-    """Weight of the squared Euclidean distance of identity embeddings."""
+    likeness: LikenessWeights = field(default_factory=LikenessWeights)
+    """Weights of the parts of unlikeness."""
     prior: float = 0.3
     """Weight of the latent's mean squared offset in standard deviations."""
     spread: float = 0.2
     """Weight of the layers' mean squared distance to their own mean, in standard deviations."""
     seed: int = 0
     """Seed of the candidates."""
+    dtype: torch.dtype = torch.float32
+    """Of feature maps while optimising; latents, losses and the final images are fp32."""
 
     def __post_init__(self) -> None:
-        if self.w_steps < 1 or self.wplus_steps < 0 or self.candidates < 1:
-            raise ConfigError("w_steps and candidates are at least 1, wplus_steps at least 0")
-        if self.lr <= 0 or min(self.identity, self.prior, self.spread) < 0:
+        if self.w_steps < 0 or self.wplus_steps < 0 or self.w_steps + self.wplus_steps < 1 or self.candidates < 1:
+            raise ConfigError("an inversion has at least one step and one candidate")
+        if self.lr <= 0 or min(self.prior, self.spread) < 0:
             raise ConfigError("the inversion's learning rate is above 0, its weights at least 0")
 
 
-class WSpace:
-    """The distribution of w: whitened coordinates v with w = mean + v · basis, unit variance along each axis."""
-
-    def __init__(self, samples: Tensor) -> None:
-        self.mean: Tensor = samples.mean(dim=0)
-        _, scales, axes = torch.linalg.svd(samples - self.mean, full_matrices=False)
-        scales = scales / max(len(samples) - 1, 1) ** 0.5
-        self.basis: Tensor = scales.clamp(min=1e-3 * float(scales.max()))[:, None] * axes
-
-    def to_w(self, v: Tensor) -> Tensor:
-        """(…, k) whitened → (…, w_dim)."""
-        return self.mean + v @ self.basis
-
-    def to_v(self, w: Tensor) -> Tensor:
-        """(…, w_dim) → (…, k) whitened."""
-        v: Tensor = (w - self.mean) @ torch.linalg.pinv(self.basis)
-        return v
-
-
 class OptimiseInverter:
-    """Draws nothing at random but its seeded candidates. Rounding still differs between batches, machines and runs."""
+    """Draws nothing at random but its seeded candidates; ``network`` is None for no identity and no perceptual part."""
 
-    def __init__(
-        self, settings: OptimiseSettings | None = None, embed: Callable[[Tensor], Tensor] | None = None
-    ) -> None:
+    def __init__(self, settings: OptimiseSettings | None = None, network: IdentityNet | None = None) -> None:
         self.settings = settings or OptimiseSettings()
-        self.embed = embed
+        self.network = network
 
     def __call__(self, generator: Generator, targets: Tensor) -> Inversion:
         """Invert (N, 3, R, R); raises ConfigError if R is not the generator's resolution."""
-        spec = generator.spec
-        if targets.shape[-1] != spec.resolution:
-            raise ConfigError(f"portraits of {targets.shape[-1]}² cannot be inverted in a {spec.resolution}² generator")
-        generator.requires_grad_(False)
-        space, candidates = self._candidates(generator, targets.device)
-        start = self._closest(generator, candidates, targets)
-        objective = self._objective(generator, targets)
-        curve: list[float] = []
-        v = space.to_v(start)[:, None, :]
-        v = self._descend(v, self.settings.w_steps, objective, space, curve)
-        v = v.expand(-1, spec.num_ws, -1)
-        v = self._descend(v, self.settings.wplus_steps, objective, space, curve)
-        ws = space.to_w(v)
-        with torch.no_grad():
-            return Inversion(ws, generator.synthesis(ws), tuple(curve))
+        check_size(generator, targets)
+        settings = self.settings
+        w = sampled_w(generator, settings.seed, settings.candidates)
+        space = WSpace.fitted(w)
+        start = closest(generator, w[: settings.candidates], targets)
+        loss = latent_loss(generator, targets, space, settings, self.network)
+        common = descend(space.to_v(start)[:, None, :], settings.w_steps, settings.lr, loss)
+        own = descend(common.best.expand(-1, generator.spec.num_ws, -1), settings.wplus_steps, settings.lr, loss)
+        curve = (*common.curve, *own.curve)
+        return decoded(generator, space.to_w(own.best), curve, tuple(dict.fromkeys(common.notes + own.notes)))
 
-    @torch.no_grad()
-    def _candidates(self, generator: Generator, device: torch.device) -> tuple[WSpace, Tensor]:
-        count = max(self.settings.candidates, 4 * generator.spec.w_dim)
-        z = SampleRandom(self.settings.seed).normal(Purpose.SNAPSHOT, range(count), generator.spec.z_dim)
-        w = generator.mapping(z.to(device))
-        return WSpace(w), w[: self.settings.candidates]
 
-    @torch.no_grad()
-    def _closest(self, generator: Generator, candidates: Tensor, targets: Tensor) -> Tensor:
-        """For each target the candidate whose 16² thumbnail is nearest: (N, w_dim)."""
-        thumbnails = []
-        for w in torch.split(candidates, 32):
-            images = generator.synthesis(generator.broadcast(w))
-            thumbnails.append(functional.adaptive_avg_pool2d(images, 16).flatten(1))
-        wanted = functional.adaptive_avg_pool2d(targets, 16).flatten(1)
-        return candidates[torch.cdist(wanted, torch.cat(thumbnails)).argmin(dim=1)]
+class RefineInverter:
+    """``settings.wplus_steps`` of W+ from where ``first`` has come."""
 
-    def _objective(self, generator: Generator, targets: Tensor) -> Callable[[Tensor], Tensor]:
-        with torch.no_grad():
-            embedding = self.embed(targets) if self.embed and self.settings.identity else None
+    def __init__(
+        self, first: Inverter, settings: OptimiseSettings | None = None, network: IdentityNet | None = None
+    ) -> None:
+        self.first = first
+        self.settings = settings or OptimiseSettings(wplus_steps=40)
+        self.network = network
 
-        def loss(ws: Tensor) -> Tensor:
-            images = generator.synthesis(ws.expand(-1, generator.spec.num_ws, -1))
-            total = pyramid_distance(images, targets)
-            if embedding is not None and self.embed is not None:
-                distance = (self.embed(images) - embedding).square().sum(dim=1)
-                total = total + self.settings.identity * distance
-            return total
+    def __call__(self, generator: Generator, targets: Tensor) -> Inversion:
+        """Invert (N, 3, R, R); raises ConfigError if R is not the generator's resolution."""
+        start = self.first(generator, targets)
+        settings = self.settings
+        space = WSpace.fitted(sampled_w(generator, settings.seed))
+        loss = latent_loss(generator, targets, space, settings, self.network)
+        own = descend(space.to_v(start.ws), settings.wplus_steps, settings.lr, loss, settled=True)
+        return decoded(generator, space.to_w(own.best), tuple(own.curve), start.notes + own.notes)
 
-        return loss
 
-    def _descend(
-        self, v: Tensor, steps: int, objective: Callable[[Tensor], Tensor], space: WSpace, curve: list[float]
-    ) -> Tensor:
-        """``steps`` of Adam on v (N, L, k); returns for each portrait the best v seen."""
-        v = v.detach().clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([v], lr=self.settings.lr, betas=(0.9, 0.99))
-        best, best_loss = v.detach().clone(), torch.full((len(v),), torch.inf, device=v.device)
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = self.settings.lr * _schedule(step / steps)
-            losses = objective(space.to_w(v)) + self._prior(v)
-            better = (losses < best_loss).detach()
-            best[better], best_loss[better] = v.detach()[better], losses.detach()[better]
-            curve.append(float(losses.detach().mean()))
-            optimizer.zero_grad(set_to_none=True)
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        return best
+def latent_loss(
+    generator: Generator, targets: Tensor, space: WSpace, settings: OptimiseSettings, network: IdentityNet | None
+) -> Callable[[Tensor], Tensor]:
+    """v (N, 1 or num_ws, k) → (N,): unlikeness of its pictures to ``targets``, and unlikeliness."""
+    likeness = Likeness(targets, settings.likeness, network)
+    synthesis = computing(generator.synthesis, settings.dtype)
 
-    def _prior(self, v: Tensor) -> Tensor:
+    def loss(v: Tensor) -> Tensor:
+        ws = space.to_w(v).expand(-1, generator.spec.num_ws, -1)
         spread = (v - v.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2))
-        return self.settings.prior * v.square().mean(dim=(1, 2)) + self.settings.spread * spread
+        prior = settings.prior * v.square().mean(dim=(1, 2)) + settings.spread * spread
+        total: Tensor = likeness(synthesis(ws)) + prior
+        return total
+
+    return loss
 
 
-def pyramid_distance(images: Tensor, targets: Tensor) -> Tensor:
-    """(N,) mean absolute difference, averaged over octaves from full size down to 8²."""
-    total, levels = images.new_zeros(len(images)), 0
-    while images.shape[-1] >= 8:
-        total = total + (images - targets).abs().mean(dim=(1, 2, 3))
-        images, targets, levels = functional.avg_pool2d(images, 2), functional.avg_pool2d(targets, 2), levels + 1
-    return total / levels
+def computing(synthesis: SynthesisNetwork, dtype: torch.dtype) -> SynthesisNetwork:
+    """The same network, its weights shared and taken for constants, with feature maps of ``dtype``."""
+    synthesis.requires_grad_(False)
+    twin = copy.copy(synthesis)
+    twin.dtype = dtype
+    return twin
 
 
-def _schedule(t: float) -> float:
-    """Learning-rate factor at t in [0, 1): a linear warm-up and a cosine end."""
-    return min(1.0, t / WARMUP + 0.1) * (0.5 - 0.5 * cos(min(1.0, (1.0 - t) / COOLDOWN) * pi))
+@torch.no_grad()
+def decoded(generator: Generator, ws: Tensor, curve: tuple[float, ...], notes: tuple[str, ...]) -> Inversion:
+    """The inversion that ``ws`` (N, num_ws, w_dim) are."""
+    return Inversion(ws, generator.synthesis(ws), curve, notes=notes)
+
+
+@torch.no_grad()
+def closest(generator: Generator, candidates: Tensor, targets: Tensor) -> Tensor:
+    """For each target the candidate (w_dim,) whose 16² thumbnail is nearest: (N, w_dim)."""
+    thumbnails = []
+    for w in torch.split(candidates, 32):
+        images = generator.synthesis(generator.broadcast(w))
+        thumbnails.append(functional.adaptive_avg_pool2d(images, THUMBNAIL_PX).flatten(1))
+    wanted = functional.adaptive_avg_pool2d(targets, THUMBNAIL_PX).flatten(1)
+    return candidates[torch.cdist(wanted, torch.cat(thumbnails)).argmin(dim=1)]

@@ -1,13 +1,15 @@
 """The consistency terms between tuned and source image of one latent, by name.
 
-To add one: write its function of a :class:`Step` and one line in ``CONSISTENCY_TERMS``; the command line then offers
-its weight.
+To add one: write its function of a :class:`Step` and one line in ``CONSISTENCY_TERMS``; ``--term NAME=WEIGHT`` and
+recipes then know it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
+from types import MappingProxyType
 from typing import Final
 
 from torch import Tensor
@@ -42,7 +44,7 @@ CONSISTENCY_TERMS: Final[dict[str, LossTerm]] = {
         LossTerm("colour", 0.3, colour),
     )
 }
-"""Each term with its default weight.
+"""Each term with its weight in the recipe ``drfhq``.
 
 Unweighted, one person rendered twice in other light (and other pose) costs 0.11 identity, 0.20 geometry (0.28 where the
 head turned), 0.27 colour; two people 0.86, 0.54 (0.62), 1.07 (medians, 42 people, 64 x 64). There the gradient to a
@@ -51,15 +53,21 @@ the pulls alike.
 """
 
 
-def consistency_terms(weights: Mapping[str, float]) -> list[LossTerm]:
-    """The terms with ``weights`` by name, defaults where a name is missing.
+def consistency_terms(weights: Mapping[str, float], every: Mapping[str, int] = MappingProxyType({})) -> list[LossTerm]:
+    """The terms that ``weights`` names, but for those of weight 0; ``every`` makes some of them lazy.
 
     Raises:
-        ConfigError: a weight for no known term, or a negative one.
+        ConfigError: no such term, a negative weight, or a period below 1.
     """
-    unknown = sorted(set(weights) - set(CONSISTENCY_TERMS))
+    unknown = sorted((set(weights) | set(every)) - set(CONSISTENCY_TERMS))
     if unknown:
         raise ConfigError(f"no loss term named {', '.join(unknown)}; known: {', '.join(CONSISTENCY_TERMS)}")
-    if any(weight < 0 for weight in weights.values()):
-        raise ConfigError("a loss weight below 0 would reward the opposite; use 0 to switch a term off")
-    return [replace(term, weight=weights.get(name, term.weight)) for name, term in CONSISTENCY_TERMS.items()]
+    if any(not 0 <= weight < inf for weight in weights.values()):
+        raise ConfigError("a loss weight is 0, which switches its term off, or more")
+    if any(period < 1 for period in every.values()):
+        raise ConfigError("a term's period counts steps, 1 or more")
+    return [
+        replace(term, weight=weights[name], every=every.get(name, term.every))
+        for name, term in CONSISTENCY_TERMS.items()
+        if weights.get(name)
+    ]

@@ -73,15 +73,20 @@ class IdentityNet(nn.Module):
 
         The coarsest, which identity is read from, is left out: these tell how a picture looks rather than who it shows.
         """
+        return self.look(images)[1]
+
+    def look(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What :meth:`embed` and :meth:`stages` say, in one pass."""
         found: list[Tensor] = []
+        layers = list(self.trunk)
         with torch.autocast(images.device.type, enabled=False):
             x = _dlib_input(crop_chip(images.to(self._dtype)))
-            for depth, layer in enumerate(list(self.trunk)[:-1]):
+            for depth, layer in enumerate(layers):
                 y = layer(x)
-                if depth > 0 and y.shape[-1] < x.shape[-1]:
+                if 0 < depth < len(layers) - 1 and y.shape[-1] < x.shape[-1]:
                     found.append(x)
                 x = y
-        return found
+        return x, found
 
     @property
     def _dtype(self) -> torch.dtype:

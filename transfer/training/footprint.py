@@ -154,7 +154,7 @@ def _trainer(spec: GeneratorSpec, config: TrainConfig, schedule: Schedule, *, tu
         source = Source(
             copy.deepcopy(generator).eval().requires_grad_(False),
             lambda images: resnet.embed_chips(crop_chip(images.float())),
-            consistency_terms(config.weights),
+            consistency_terms(config.weights, config.every),
         )
     pixels = np.zeros((1, spec.resolution, spec.resolution, 3), dtype=np.uint8)
     state = TrainState.start(generator, discriminator, config, META)

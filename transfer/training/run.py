@@ -89,7 +89,7 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
         raise ConfigError(
             f"{init} is conditional ({spec.c_dim} classes), and training knows no classes: give an unconditional one"
         )
-    terms = consistency_terms(request.config.weights)
+    terms = consistency_terms(request.config.weights, request.config.every)
     weights = {term.name: term.weight for term in terms}
     about = _about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights}
     _claim(request, folder, about, init)

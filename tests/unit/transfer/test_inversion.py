@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from transfer.errors import ConfigError
-from transfer.inversion.optimise import OptimiseInverter, OptimiseSettings, WSpace, pyramid_distance
+from transfer.inversion.likeness import pyramid_distance
+from transfer.inversion.optimise import OptimiseInverter, OptimiseSettings
+from transfer.inversion.wspace import WSpace
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
 
@@ -43,7 +45,7 @@ def test_the_prior_keeps_latents_near_the_known_ones(tiny_networks: Networks) ->
 
 def test_whitened_coordinates_have_unit_variance_and_return() -> None:
     samples = torch.randn(2000, 3, generator=torch.manual_seed(9)) * torch.tensor([5.0, 1.0, 0.2]) + 3
-    space = WSpace(samples)
+    space = WSpace.fitted(samples)
     v = space.to_v(samples)
     assert torch.allclose(v.std(dim=0), torch.ones(3), atol=1e-2)
     assert torch.allclose(space.to_w(v), samples, atol=1e-4)

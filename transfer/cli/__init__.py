@@ -15,6 +15,7 @@ from transfer.cli.generate import generate
 from transfer.cli.info import info
 from transfer.cli.metrics import metrics
 from transfer.cli.pretrain import pretrain
+from transfer.cli.serve import serve
 
 INTERRUPTED = 130
 
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend):
+for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend, serve):
     main.add_command(command)

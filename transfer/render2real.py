@@ -27,7 +27,7 @@ from drfhq_tools.records import Detection
 from transfer.blend import interpolated
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
-from transfer.device import pick_device, placed
+from transfer.device import images_at_once, pick_device, placed
 from transfer.errors import ConfigError, NoFaceError
 from transfer.inversion import Inverter, OptimiseInverter
 from transfer.inversion.optimise import OptimiseSettings
@@ -42,8 +42,8 @@ from transfer.scenes.png_file import write_png
 from transfer.scenes.samples import Metadata, Picture, SampleArray, read
 
 Pixels = npt.NDArray[np.uint8]
-BATCH = 8
-"""Faces inverted at once."""
+AT_ONCE = 8
+"""Faces inverted and decoded at once, at most."""
 COARSE_PX = 16
 """Layers up to this side decide shape, finer ones texture."""
 
@@ -210,9 +210,10 @@ class RenderedToReal:
         quads = [everyone[index].quad for index in indices]
         began = time.perf_counter()
         crops = np.stack([align(given.pixels, quad, self.tuned.spec.resolution).pixels for quad in quads])
+        size = images_at_once(self.tuned.spec.resolution, AT_ONCE)
         parts = [
-            self.inverter(self.tuned, to_tensor(crops[start : start + BATCH], self.device))
-            for start in range(0, len(crops), BATCH)
+            self.inverter(self.tuned, to_tensor(crops[start : start + size], self.device))
+            for start in range(0, len(crops), size)
         ]
         ws, images = torch.cat([part.ws for part in parts]), torch.cat([part.images for part in parts])
         seconds = (time.perf_counter() - began) / len(quads)
@@ -247,10 +248,10 @@ class RenderedToReal:
         ws = self.tuned.mapping.truncate(ws, control.truncation)
         coarse, fine = control.layers
         share = {side: coarse if side <= COARSE_PX else fine for side in self.tuned.spec.resolutions}
-        real = self.source.synthesis(ws)
+        real = _synthesised(self.source, ws)
         if set(share.values()) == {1.0}:
             return real, real
-        return interpolated(self.tuned, self.source, share).synthesis(ws), real
+        return _synthesised(interpolated(self.tuned, self.source, share), ws), real
 
     @torch.no_grad()
     def _translations(self, inverted: Inverted, made: Tensor, seconds: float) -> tuple[Translation, ...]:
@@ -290,6 +291,11 @@ def _inverter(name: str, identity: IdentityNet, steps: int | None, seed: int) ->
     count = 300 if steps is None else steps
     first = max(1, count // 3)
     return OptimiseInverter(OptimiseSettings(w_steps=first, wplus_steps=count - first, seed=seed), identity)
+
+
+def _synthesised(generator: Generator, ws: Tensor) -> Tensor:
+    size = images_at_once(generator.spec.resolution, AT_ONCE)
+    return torch.cat([generator.synthesis(part) for part in torch.split(ws, size)])
 
 
 def _unit(images: Tensor) -> npt.NDArray[np.float32]:

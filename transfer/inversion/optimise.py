@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from transfer.device import images_at_once
 from transfer.errors import ConfigError
 from transfer.inversion.base import Inversion, Inverter, check_size
 from transfer.inversion.descent import descend
@@ -139,7 +140,7 @@ def decoded(generator: Generator, ws: Tensor, curve: tuple[float, ...], notes: t
 def closest(generator: Generator, candidates: Tensor, targets: Tensor) -> Tensor:
     """For each target the candidate (w_dim,) whose 16² thumbnail is nearest: (N, w_dim)."""
     thumbnails = []
-    for w in torch.split(candidates, 32):
+    for w in torch.split(candidates, images_at_once(generator.spec.resolution)):
         images = generator.synthesis(generator.broadcast(w))
         thumbnails.append(functional.adaptive_avg_pool2d(images, THUMBNAIL_PX).flatten(1))
     wanted = functional.adaptive_avg_pool2d(targets, THUMBNAIL_PX).flatten(1)

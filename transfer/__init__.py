@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from transfer.render2real import RenderedToReal, Scene, Translation
+    from transfer.scenes.control import Control
 
 __version__ = "0.1.0"
-__all__ = ["RenderedToReal", "Scene", "Translation", "__version__"]
+__all__ = ["Control", "RenderedToReal", "Scene", "Translation", "__version__"]
 
-_LATER: Final = dict.fromkeys(("RenderedToReal", "Scene", "Translation"), "transfer.render2real")
+_LATER: Final = {
+    "Control": "transfer.scenes.control",
+    **dict.fromkeys(("RenderedToReal", "Scene", "Translation"), "transfer.render2real"),
+}
 
 
 def __getattr__(name: str) -> object:

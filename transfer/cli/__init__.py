@@ -6,6 +6,7 @@ import click
 
 from drfhq_tools.errors import DrfhqError
 from transfer import __version__
+from transfer.cli.ablate import ablate
 from transfer.cli.apply import apply
 from transfer.cli.blend import blend
 from transfer.cli.convert import convert
@@ -45,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend, serve):
+for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend, serve, ablate):
     main.add_command(command)

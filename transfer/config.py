@@ -126,6 +126,8 @@ class Schedule:
     """Generated images to hold against the data set at each snapshot, by kernel distance; the best is kept. 0: none."""
     tensorboard: bool = False
     """Write losses and pictures for TensorBoard too, below the run's folder."""
+    vgg: str = ""
+    """File of VGG-16's weights (torchvision's .pth), which then judges the perceptual term; '' for the face network."""
     keep: int = 3
     """Snapshots whose checkpoints are kept, the last one included."""
 

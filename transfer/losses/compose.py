@@ -16,24 +16,42 @@ from torch import Tensor
 from transfer.errors import NonFiniteLossError
 
 Images = Callable[[Tensor], Tensor]
+Look = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
+"""Images (N, 3, R, R) → identity embeddings (N, 128) and activations (N, C, s, s), finest first, in one pass."""
+Stages = Callable[[Tensor], list[Tensor]]
+Pair = tuple[list[Tensor], list[Tensor]]
+"""Activations of the tuned generator's images, with gradient, and of the source generator's, without."""
 
 
 class Step:
     """One generator step. ``ws`` (N, num_ws, w_dim); ``index`` counts the steps from 0 and decides which terms are due.
 
     ``real`` gives a batch of the data set, ``generate`` the tuned generator's images of ``ws``, ``source`` the source
-    generator's, ``embed`` the identity network; images are (N, 3, R, R) in [-1, 1], embeddings (N, 128).
+    generator's, ``look`` what the identity network sees; images are (N, 3, R, R) in [-1, 1], embeddings (N, 128).
+    ``stages`` is another network's activations, for what is to be judged by its eyes; None for the identity network's.
+    Terms that compare samples with each other do so in groups of ``group``: i, i + N/group, …
     """
 
     def __init__(
-        self, ws: Tensor, *, index: int, real: Callable[[], Tensor], generate: Images, source: Images, embed: Images
+        self,
+        ws: Tensor,
+        *,
+        index: int,
+        real: Callable[[], Tensor],
+        generate: Images,
+        source: Images,
+        look: Look,
+        stages: Stages | None = None,
+        group: int = 1,
     ) -> None:
         self.ws = ws
         self.index = index
+        self.group = group
         self._real = real
         self._generate = generate
         self._source = source
-        self._embed = embed
+        self._look = look
+        self._stages = stages
 
     @cached_property
     def real(self) -> Tensor:
@@ -51,12 +69,32 @@ class Step:
         with torch.no_grad():
             return self._source(self.ws)
 
-    @cached_property
+    @property
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """Identity embeddings of ``fake`` (with gradient) and of ``source_fake`` (without)."""
+        (fake, _), (source, _) = self._looks
+        return fake, source
+
+    @property
+    def activations(self) -> Pair:
+        """What the identity network sees of both on its way to the embeddings."""
+        (_, fake), (_, source) = self._looks
+        return fake, source
+
+    @cached_property
+    def appearance(self) -> Pair:
+        """What the network that judges appearance sees of both: ``stages``, or else the identity network."""
+        if self._stages is None:
+            return self.activations
         with torch.no_grad():
-            source = self._embed(self.source_fake)
-        return self._embed(self.fake), source
+            source = self._stages(self.source_fake)
+        return self._stages(self.fake), source
+
+    @cached_property
+    def _looks(self) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
+        with torch.no_grad():
+            source = self._look(self.source_fake)
+        return self._look(self.fake), source
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +109,8 @@ class LossTerm:
     weight: float
     function: Callable[[Step], Tensor]
     every: int = 1
+    looks: bool = False
+    """Whether it asks the identity network, which must be there then."""
 
     def __call__(self, step: Step) -> Tensor:
         """The term's value, a scalar."""

@@ -15,7 +15,7 @@ from typing import Final
 from torch import Tensor
 
 from transfer.errors import ConfigError
-from transfer.losses import functional
+from transfer.losses import features, functional
 from transfer.losses.compose import LossTerm, Step
 from transfer.networks.identity import RESNET_STRANGERS
 
@@ -36,12 +36,30 @@ def colour(step: Step) -> Tensor:
     return functional.colour_loss(step.fake, step.source_fake)
 
 
+def structure(step: Step) -> Tensor:
+    """Do the same places still look alike? 1 − correlation of self-similarities inside the face."""
+    return features.structure_loss(*step.activations)
+
+
+def perceptual(step: Step) -> Tensor:
+    """Does it still look the same? Squared difference of normalised activations."""
+    return features.perceptual_loss(*step.appearance)
+
+
+def distance(step: Step) -> Tensor:
+    """Does everybody still resemble the same others? Divergence of likenesses within a group of samples."""
+    return features.distance_loss(*step.embeddings, RESNET_STRANGERS, step.group)
+
+
 CONSISTENCY_TERMS: Final[dict[str, LossTerm]] = {
     term.name: term
     for term in (
-        LossTerm("identity", 1.0, identity),
+        LossTerm("identity", 1.0, identity, looks=True),
         LossTerm("geometry", 2.0, geometry),
         LossTerm("colour", 0.3, colour),
+        LossTerm("structure", 0.0, structure, looks=True),
+        LossTerm("perceptual", 0.0, perceptual, looks=True),
+        LossTerm("distance", 0.0, distance, looks=True),
     )
 }
 """Each term with its weight in the recipe ``drfhq``.

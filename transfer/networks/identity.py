@@ -77,15 +77,19 @@ class IdentityNet(nn.Module):
 
     def look(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What :meth:`embed` and :meth:`stages` say, in one pass."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self.look_chips(crop_chip(images.to(self._dtype)))
+
+    def look_chips(self, chips: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """:meth:`look` at (N, 3, 150, 150) chips in [-1, 1]."""
         found: list[Tensor] = []
         layers = list(self.trunk)
-        with torch.autocast(images.device.type, enabled=False):
-            x = _dlib_input(crop_chip(images.to(self._dtype)))
-            for depth, layer in enumerate(layers):
-                y = layer(x)
-                if 0 < depth < len(layers) - 1 and y.shape[-1] < x.shape[-1]:
-                    found.append(x)
-                x = y
+        x = _dlib_input(chips)
+        for depth, layer in enumerate(layers):
+            y = layer(x)
+            if 0 < depth < len(layers) - 1 and y.shape[-1] < x.shape[-1]:
+                found.append(x)
+            x = y
         return x, found
 
     @property

@@ -153,7 +153,7 @@ def _trainer(spec: GeneratorSpec, config: TrainConfig, schedule: Schedule, *, tu
         resnet = load_resnet().to(META)
         source = Source(
             copy.deepcopy(generator).eval().requires_grad_(False),
-            lambda images: resnet.embed_chips(crop_chip(images.float())),
+            lambda images: resnet.look_chips(crop_chip(images.float())),
             consistency_terms(config.weights, config.every),
         )
     pixels = np.zeros((1, spec.resolution, spec.resolution, 3), dtype=np.uint8)

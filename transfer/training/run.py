@@ -16,6 +16,7 @@ from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import Manifest
 from transfer import __version__
 from transfer.checkpoints import load_checkpoint
+from transfer.checkpoints.vgg import load_vgg
 from transfer.config import Schedule, TrainConfig
 from transfer.data import FaceWeights, Portraits, load_portraits
 from transfer.device import placed
@@ -92,14 +93,21 @@ def finetune(request: RunRequest, init: Path, console: Console) -> Path:
     terms = consistency_terms(request.config.weights, request.config.every)
     weights = {term.name: term.weight for term in terms}
     about = _about("finetune", request, spec) | {"source_sha256": sha256_file(init), "weights": weights}
+    vgg = load_vgg(Path(request.schedule.vgg)) if request.schedule.vgg and "perceptual" in weights else None
+    if vgg is not None:
+        about["vgg_sha256"] = sha256_file(Path(request.schedule.vgg))
     _claim(request, folder, about, init)
     generator, discriminator = copy.deepcopy(checkpoint.generator), checkpoint.discriminator
     if discriminator is None:
         console.say(f"{init} holds no discriminator: a fresh one learns from the start, which takes longer")
         with _seeded_initialisation(request.config.seed):
             discriminator = Discriminator(spec)
-    embed = placed(load_resnet(), request.device).embed if weights.get("identity") else _no_identity
-    source = Source(placed(checkpoint.generator, request.device).eval().requires_grad_(False), embed, terms)
+    source = Source(
+        placed(checkpoint.generator, request.device).eval().requires_grad_(False),
+        placed(load_resnet(), request.device).look if any(term.looks for term in terms) else _no_identity,
+        terms,
+        None if vgg is None else placed(vgg, request.device),
+    )
     return _train(request, folder, generator, discriminator, source, console)
 
 
@@ -253,5 +261,5 @@ def _about(kind: str, request: RunRequest, spec: GeneratorSpec) -> dict[str, obj
     }
 
 
-def _no_identity(_: torch.Tensor) -> torch.Tensor:
-    raise ConfigError("the identity network is not loaded: the identity term has weight 0")
+def _no_identity(_: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    raise ConfigError("the identity network is not loaded: no term was said to ask it")

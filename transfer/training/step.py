@@ -9,7 +9,7 @@ processes it is computed (:mod:`transfer.training.shares`), but for the rounding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +20,8 @@ from torch.optim import Adam
 from transfer.config import Schedule, TrainConfig
 from transfer.data import Portraits
 from transfer.errors import NonFiniteLossError
-from transfer.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
-from transfer.losses.compose import LossTerm, Step, compose
+from transfer.losses.adversarial import fake_loss, generator_loss, r1_penalty, real_loss
+from transfer.losses.compose import Look, LossTerm, Stages, Step, compose
 from transfer.networks.discriminator import group_size
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
@@ -41,11 +41,13 @@ Objective = tuple[Tensor, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Source:
-    """What a fine-tuning run holds on to: the source generator, the identity network, the weighted terms."""
+    """What a fine-tuning run holds on to: the source generator, the identity network, the weighted terms, and a network
+    that judges appearance in the identity network's place."""
 
     generator: Generator
-    embed: Callable[[Tensor], Tensor]
+    look: Look
     terms: Sequence[LossTerm]
+    stages: Stages | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Trainer:
         group = state.generator.spec.mbstd_group
         limit = schedule.micro_batch if schedule else 0
         self.keeps_graphs = limit == 0
-        """Whether generated images are kept for the second half instead of made again."""
+        """Whether generated images are kept for the second half instead of made again, but where R1 is due."""
         if limit == 0 and self.device.type == "cpu":  # costs nothing there, and any number of processes sums alike
             limit = group_size(config.batch, group)
         count = micro_batches(config.batch, group, processes.size, limit)
@@ -120,7 +122,8 @@ class Trainer:
         batch = [self._share(places, order) for places in self.places]
         networks = [state.generator.synthesis, *([self.source.generator.synthesis] if self.source else [])]
         with computing(self.dtype, state.discriminator, *networks):
-            made = [self._make(share) if self.keeps_graphs else None for share in batch]
+            keep = self.keeps_graphs and not self._penalised  # double backward needs the room
+            made = [self._make(share) if keep else None for share in batch]
             w_mean = None if config.freeze_mapping else self._mean_w(batch, made)
             losses = self._discriminator_half(batch, made) | self._generator_half(batch, made)
         state.scaler.update()
@@ -143,26 +146,36 @@ class Trainer:
 
     def _discriminator_half(self, batch: list[Share], made: list[Made | None]) -> dict[str, float]:
         pairs = zip(batch, made, strict=True)
-        objectives = ([self._discriminator_objective(share, images)] for share, images in pairs)
+        objectives = (self._discriminator_objectives(share, images) for share, images in pairs)
         return self._descend(self.state.d_optimizer, objectives, len(batch))
 
-    def _discriminator_objective(self, share: Share, made: Made | None) -> Objective:
-        config = self.config
-        penalised = config.r1_gamma > 0 and self.state.steps % config.r1_every == 0
+    @property
+    def _penalised(self) -> bool:
+        """Whether this step's real pictures come with R1."""
+        return self.config.r1_gamma > 0 and self.state.steps % self.config.r1_every == 0
+
+    def _discriminator_objectives(self, share: Share, made: Made | None) -> Iterator[Objective]:
+        """Of generated images, then of real ones: what one needs for its gradients is gone before the other begins."""
         with torch.no_grad():
             fake = (made or self._make(share)).images.detach()
-            real = self._augmented(self._real(share), Purpose.AUGMENT_REAL, share)
             fake = self._augmented(fake, Purpose.AUGMENT_FAKE, share)
-        real.requires_grad_(penalised)
-        real_logits = self._penalised_logits(real) if penalised else self._discriminator(real)
-        fake_logits = self._discriminator(fake)
-        losses = {"d_adversarial": discriminator_loss(real_logits, fake_logits)}
-        total = losses["d_adversarial"]
-        if penalised:
-            losses["r1"] = r1_penalty(real_logits, real)
+        logits = self._discriminator(fake)
+        loss = fake_loss(logits)
+        yield loss, {"fake_sign": logits.detach().sign().mean()}
+        yield self._real_objective(share, loss.detach())
+
+    def _real_objective(self, share: Share, of_fake: Tensor) -> Objective:
+        config = self.config
+        with torch.no_grad():
+            real = self._augmented(self._real(share), Purpose.AUGMENT_REAL, share)
+        real.requires_grad_(self._penalised)
+        logits = self._penalised_logits(real) if self._penalised else self._discriminator(real)
+        total = real_loss(logits)
+        losses = {"d_adversarial": total + of_fake, "real_sign": logits.detach().sign().mean()}
+        if self._penalised:
+            losses["r1"] = r1_penalty(logits, real)
             total = total + losses["r1"] * (config.r1_gamma * config.r1_every)
-        signs = {"real_sign": real_logits.detach().sign().mean(), "fake_sign": fake_logits.detach().sign().mean()}
-        return total, losses | signs
+        return total, losses
 
     def _penalised_logits(self, real: Tensor) -> Tensor:
         """In fp32 and uncompiled, since they will be differentiated twice."""
@@ -204,7 +217,9 @@ class Trainer:
             real=lambda: self._real(share),
             generate=lambda _: made.images,
             source=lambda ws: source.generator.synthesis(ws, share.noise),
-            embed=source.embed,
+            look=source.look,
+            stages=source.stages,
+            group=group_size(self.config.batch, self.state.generator.spec.mbstd_group),
         )
 
     def _path_objective(self, share: Share) -> Objective:

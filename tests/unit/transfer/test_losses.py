@@ -10,6 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 from transfer.errors import ConfigError, NonFiniteLossError
 from transfer.losses import functional
 from transfer.losses.compose import LossTerm, Step, compose
+from transfer.losses.features import distance_loss, perceptual_loss, structure_loss
 from transfer.losses.functional import (
     REGIONS,
     colour_loss,
@@ -207,8 +208,8 @@ def test_gradients_are_finite_at_the_edges(loss: PairLoss, value: float) -> None
 
 def counting_step(index: int = 0, fake: Tensor | None = None) -> tuple[Step, dict[str, int]]:
     """A step over drawn faces; how often each network ran."""
-    calls: dict[str, int] = {"real": 0, "generate": 0, "source": 0, "embed": 0}
-    images = faces(32).float()
+    calls: dict[str, int] = {"real": 0, "generate": 0, "source": 0, "look": 0}
+    images = faces(32, 3).float()
     made = blurred(images) if fake is None else fake
 
     def counted(name: str, result: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -218,13 +219,18 @@ def counting_step(index: int = 0, fake: Tensor | None = None) -> tuple[Step, dic
 
         return run
 
+    def look(batch: Tensor) -> tuple[Tensor, list[Tensor]]:
+        calls["look"] += 1
+        return batch[:, :, ::3, ::3].flatten(1), [batch, F.avg_pool2d(batch, 4)]
+
     step = Step(
-        torch.zeros(2, 4, 8),
+        torch.zeros(3, 4, 8),
         index=index,
         real=lambda: counted("real", lambda _: images)(images),
         generate=counted("generate", lambda _: made),
         source=counted("source", lambda ws: images + ws.sum()),
-        embed=counted("embed", lambda batch: batch.mean(dim=(2, 3))),
+        look=look,
+        group=3,
     )
     return step, calls
 
@@ -236,10 +242,13 @@ def test_each_term_is_its_function() -> None:
         "identity": identity_loss(*step.embeddings, RESNET_STRANGERS),
         "geometry": geometry_loss(fake, source),
         "colour": colour_loss(fake, source),
+        "structure": structure_loss(*step.activations),
+        "perceptual": perceptual_loss(*step.appearance),
+        "distance": distance_loss(*step.embeddings, RESNET_STRANGERS, 3),
     }
     assert list(expected) == list(CONSISTENCY_TERMS)
     for name, value in expected.items():
-        assert float(value) > 0
+        assert float(value) > 0, name
         torch.testing.assert_close(CONSISTENCY_TERMS[name](step), value, rtol=0, atol=0)
 
 
@@ -248,13 +257,13 @@ def test_networks_run_once_and_only_when_asked() -> None:
     assert set(calls.values()) == {0}
     terms = [*ALL_TERMS, *ALL_TERMS]
     compose(terms, step)
-    assert calls == {"real": 0, "generate": 1, "source": 1, "embed": 2}
+    assert calls == {"real": 0, "generate": 1, "source": 1, "look": 2}
     assert step.real.shape == step.real.shape
     assert calls["real"] == 1
 
 
 def test_gradients_flow_to_the_tuned_images_alone() -> None:
-    fake = blurred(faces(32).float()).requires_grad_()
+    fake = blurred(faces(32, 3).float()).requires_grad_()
     step, _ = counting_step(fake=fake)
     (gradient,) = torch.autograd.grad(compose(ALL_TERMS, step).total, fake)
     assert gradient.abs().sum() > 0

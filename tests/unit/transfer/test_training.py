@@ -78,7 +78,7 @@ def test_finetuning_moves_synthesis_and_leaves_the_mapping_alone(tiny_networks: 
     source_generator = Generator(generator.spec)
     source_generator.load_state_dict(before)
     terms = consistency_terms({"identity": 0.0, "geometry": 1.0, "colour": 1.0})
-    source = Source(source_generator.eval().requires_grad_(False), lambda images: images.flatten(1), terms)
+    source = Source(source_generator.eval().requires_grad_(False), lambda images: (images.flatten(1), []), terms)
     tuner = trainer((generator, discriminator), portraits, config, source)
     losses = tuner.step()
     assert losses["geometry"] == pytest.approx(0.0, abs=1e-4)

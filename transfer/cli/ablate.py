@@ -1,0 +1,86 @@
+"""``transfer ablate``: recipes side by side, on equal data, from equal weights, equally long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from transfer.cli.options import PATH, training
+from transfer.errors import ConfigError
+from transfer.settings import parse_settings, read_toml
+
+SNAPSHOTS = 8
+STAGES = ("all", "train", "measure")
+
+
+@click.command()
+@click.option("--data", "data_dir", type=PATH, required=True, help="A data set of renders, built by `drfhq build`.")
+@click.option("--init", type=PATH, required=True, help="The source generator: a checkpoint of this tool.")
+@click.option("--out", type=PATH, required=True, help="The ablation's folder; an unfinished one there goes on.")
+@click.option("--recipes", default="drfhq,plain,freezed,frozen,swapped,direct", help="Names or TOML files, by commas.")
+@click.option("--seeds", default="0,1", help="Seeds to train each recipe with, by commas.")
+@click.option("--kimg", type=float, required=True, help="Thousands of images a recipe may show, the same for all.")
+@click.option(
+    "--snapshot-kimg", type=float, help=f"Thousands of images between measured snapshots [kimg / {SNAPSHOTS}]."
+)
+@click.option("--split", default="train", help="The split of the data set to train on, or all.")
+@click.option("--config", "config_file", type=PATH, help="TOML file of settings for all recipes.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for all recipes. Repeatable."
+)
+@click.option("--stage", type=click.Choice(STAGES), default="all", help="Train alone, or measure what is there alone.")
+@click.option("--device", default="auto", help="cpu, cuda, mps or auto.")
+def ablate(
+    data_dir: Path,
+    init: Path,
+    out: Path,
+    recipes: str,
+    seeds: str,
+    kimg: float,
+    snapshot_kimg: float | None,
+    split: str,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    stage: str,
+    device: str,
+) -> None:
+    """Fine-tune by several recipes at equal budget and measure what each keeps of the people. The same command again
+    resumes; recipes and seeds may be added.
+
+    \b
+    Example:
+      transfer ablate --data renders --init photo64.safetensors --out ablation --kimg 10 --seeds 0,1
+    """
+    from transfer.data import open_data
+    from transfer.device import pick_device
+    from transfer.evaluation.grid import Grid, claim, train
+    from transfer.recipes import load_recipe
+
+    settings = (read_toml(config_file) if config_file else {}) | parse_settings(assignments)
+    grid = Grid(
+        manifest=open_data(data_dir),
+        init=init,
+        out=out,
+        recipes=[load_recipe(name) for name in _words(recipes)],
+        seeds=_numbers(seeds),
+        kimg=kimg,
+        settings=settings | {"snapshot_kimg": snapshot_kimg or kimg / SNAPSHOTS},
+        split=split,
+        device=pick_device(device),
+    )
+    claim(grid)
+    if stage != "measure":
+        with training() as (console, _):
+            train(grid, console)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in _words(text)]
+    except ValueError as error:
+        raise ConfigError(f"--seeds {text!r} is not a list of whole numbers such as 0,1") from error

@@ -1,0 +1,1 @@
+"""Does it hold? Portraits through a run, recipes against one another: figures by group, tables, pages."""

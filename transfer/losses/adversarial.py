@@ -18,7 +18,17 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Mean of −log σ(D(real)) − log(1 − σ(D(fake))), a scalar."""
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    return real_loss(real_logits) + fake_loss(fake_logits)
+
+
+def real_loss(real_logits: Tensor) -> Tensor:
+    """The half of :func:`discriminator_loss` that asks for real pictures: mean of −log σ(D(real))."""
+    return softplus(-real_logits).mean()
+
+
+def fake_loss(fake_logits: Tensor) -> Tensor:
+    """The half of :func:`discriminator_loss` that asks for generated ones: mean of −log(1 − σ(D(fake)))."""
+    return softplus(fake_logits).mean()
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:

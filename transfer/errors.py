@@ -33,3 +33,11 @@ class StoppedError(TransferError):
 
 class NoFaceError(TransferError):
     """A picture holds no face that can be aligned."""
+
+
+class FaceTooSmallError(NoFaceError):
+    """A picture's faces are too small for the generator."""
+
+
+class OutOfMemoryError(TransferError):
+    """Memory did not suffice; the message names what to set lower."""

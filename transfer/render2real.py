@@ -10,7 +10,7 @@ once, then decode as often as wished.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,14 +23,17 @@ from torch import Tensor
 from drfhq_tools.align import align
 from drfhq_tools.detect import make_detector
 from drfhq_tools.geometry import Quad
+from drfhq_tools.hashing import sha256_file
 from drfhq_tools.records import Detection
 from transfer.blend import interpolated
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
 from transfer.device import images_at_once, pick_device, placed
-from transfer.errors import ConfigError, NoFaceError
-from transfer.inversion import Inverter, OptimiseInverter
-from transfer.inversion.optimise import OptimiseSettings
+from transfer.errors import ConfigError, FaceTooSmallError, NoFaceError
+from transfer.inversion import Inversion, Inverter
+from transfer.inversion.make import make_inverter
+from transfer.inversion.pivotal import carried
+from transfer.memory import in_parts
 from transfer.metrics.identity import identity_distance, identity_similarity
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_resnet
@@ -46,6 +49,8 @@ AT_ONCE = 8
 """Faces inverted and decoded at once, at most."""
 COARSE_PX = 16
 """Layers up to this side decide shape, finer ones texture."""
+LEAST_PX, LEAST_SHARE = 48.0, 1 / 8
+"""A face's crop is at least so wide, in picture pixels and as a share of the generator's side, to be worth making."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,17 @@ class Translation:
 
 @dataclass(frozen=True)
 class Scene:
-    """A translated picture: ``faces``, and the picture with them pasted back, made when first asked for."""
+    """A translated picture: ``faces``, and the picture with them pasted back, made when first asked for.
+
+    ``patches`` are pasted in order; ``left`` are the indices of faces that stayed as they were, not asked for or too
+    small; ``notes`` are words for people on what went amiss.
+    """
 
     picture: Picture
     faces: tuple[Translation, ...]
     patches: tuple[Patch, ...]
+    left: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def samples(self) -> SampleArray:
@@ -102,7 +113,8 @@ class Scene:
 class Inverted:
     """A picture's faces as latents: ``detections`` and ``indices`` (0 the largest) of those chosen, ``everyone`` in
     the picture front to back, ``crops`` (N, R, R, 3) uint8, ``ws`` (N, num_ws, w_dim), ``images`` (N, 3, R, R), the
-    tuned generator's, and ``seconds`` a face."""
+    tuned generator's, and ``seconds`` a face. ``offsets`` is what pivotal tuning changed for each, if it did; ``notes``
+    are words for people."""
 
     picture: Picture
     everyone: tuple[Detection, ...]
@@ -111,6 +123,8 @@ class Inverted:
     ws: Tensor
     images: Tensor
     seconds: float
+    offsets: tuple[Mapping[str, Tensor] | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def detections(self) -> tuple[Detection, ...]:
@@ -124,7 +138,14 @@ class RenderedToReal:
     """
 
     def __init__(
-        self, tuned: Generator, source: Generator, identity: IdentityNet, inverter: Inverter, landmark_scheme: str
+        self,
+        tuned: Generator,
+        source: Generator,
+        identity: IdentityNet,
+        inverter: Inverter,
+        landmark_scheme: str,
+        *,
+        made_with: Mapping[str, object] | None = None,
     ) -> None:
         if tuned.spec != source.spec:
             raise ConfigError(
@@ -136,6 +157,7 @@ class RenderedToReal:
         self.source = source.eval().requires_grad_(False)
         self.identity = identity
         self.inverter = inverter
+        self.made_with = dict(made_with or {})
         self.detector = make_detector()
         self.device = next(tuned.parameters()).device
 
@@ -162,7 +184,12 @@ class RenderedToReal:
         place = pick_device(device) if isinstance(device, str) else device
         tuned, source = (placed(load_checkpoint(path).generator, place) for path in (folder.g_ema, folder.source))
         identity = load_resnet().to(place)
-        return cls(tuned, source, identity, _inverter(inverter, identity, steps, seed), str(about["landmark_scheme"]))
+        found = make_inverter(inverter, folder, identity, steps=steps, seed=seed)
+        files = {
+            path.stem: sha256_file(path) for path in (folder.g_ema, folder.source, folder.encoder) if path.is_file()
+        }
+        made_with = {"inverter": inverter, "steps": steps, "seed": seed, "sha256": files}
+        return cls(tuned, source, identity, found, str(about["landmark_scheme"]), made_with=made_with)
 
     def translate(
         self, picture: Path | str | Picture | Pixels, control: Control = USUAL, faces: Sequence[int] | None = None
@@ -204,54 +231,100 @@ class RenderedToReal:
         """Find faces and their latents; arguments and errors as :meth:`translate`'s."""
         given = picture_of(picture)
         everyone = self.detect(given)
-        indices = tuple(range(len(everyone))) if faces is None else tuple(sorted(set(faces)))
-        if not indices or indices[0] < 0 or indices[-1] >= len(everyone):
-            raise NoFaceError(f"no face {indices[-1:]}: there are {len(everyone)}, counted from 0, the largest")
-        quads = [everyone[index].quad for index in indices]
+        return self.invert_found(given, everyone, self._chosen(everyone, faces))
+
+    def invert_found(self, picture: Picture, everyone: Sequence[Detection], indices: Sequence[int]) -> Inverted:
+        """The latents of faces already found: ``indices`` of ``everyone`` in the picture, front to back.
+
+        Raises:
+            OutOfMemoryError: not even one face fits.
+        """
+        side = self.tuned.spec.resolution
         began = time.perf_counter()
-        crops = np.stack([align(given.pixels, quad, self.tuned.spec.resolution).pixels for quad in quads])
-        size = images_at_once(self.tuned.spec.resolution, AT_ONCE)
-        parts = [
-            self.inverter(self.tuned, to_tensor(crops[start : start + size], self.device))
-            for start in range(0, len(crops), size)
-        ]
-        ws, images = torch.cat([part.ws for part in parts]), torch.cat([part.images for part in parts])
-        seconds = (time.perf_counter() - began) / len(quads)
-        return Inverted(given, everyone, indices, crops, ws, images, seconds)
+        crops = np.stack([align(picture.pixels, everyone[index].quad, side).pixels for index in indices])
+
+        def inverted(part: Sequence[int]) -> Inversion:
+            return self.inverter(self.tuned, to_tensor(crops[list(part)], self.device))
+
+        advice = f"one face in a {side}² generator does not fit: use --device cpu, or a run of smaller generators"
+        parts = in_parts(inverted, range(len(indices)), images_at_once(side, AT_ONCE), advice)
+        made = [one for _, one in parts]
+        return Inverted(
+            picture,
+            tuple(everyone),
+            tuple(indices),
+            crops,
+            torch.cat([one.ws for one in made]),
+            torch.cat([one.images for one in made]),
+            (time.perf_counter() - began) / len(indices),
+            tuple(offsets for part, one in parts for offsets in _split(one.offsets, len(part))),
+            tuple(dict.fromkeys(note for one in made for note in one.notes)),
+        )
+
+    def _chosen(self, everyone: Sequence[Detection], faces: Sequence[int] | None) -> tuple[int, ...]:
+        """Which faces to make: those asked for, or all that are large enough."""
+        least = max(LEAST_PX, LEAST_SHARE * self.tuned.spec.resolution)
+        large = [index for index, face in enumerate(everyone) if face.quad.side_px >= least]
+        wanted = large if faces is None else sorted(set(faces))
+        if absent := [index for index in wanted if not 0 <= index < len(everyone)]:
+            raise NoFaceError(f"no face {absent[0]}: there are {len(everyone)}, counted from 0, the largest")
+        if not wanted or not set(wanted) <= set(large):
+            side = everyone[max(wanted, default=0)].quad.side_px
+            raise FaceTooSmallError(
+                f"a face is too small: its crop is {side:.0f} pixels wide, and a {self.tuned.spec.resolution}² "
+                f"generator asks for {least:.0f}; render it larger, or enlarge the picture"
+            )
+        return tuple(wanted)
 
     def decode(self, inverted: Inverted, control: Control = USUAL) -> Scene:
         """Make faces of latents under ``control`` and put them back."""
         began = time.perf_counter()
-        made, real = self._images(inverted.ws, control)
-        looks = [
-            Looks(*each)
-            for each in zip(
-                *(inverted.crops.astype(np.float32) / 255, _unit(inverted.images), _unit(made), _unit(real)),
-                strict=True,
-            )
-        ]
+        made, real = self._images(inverted, control)
+        crops = inverted.crops.astype(np.float32) / 255
+        looks = [Looks(*each) for each in zip(crops, _unit(inverted.images), _unit(made), _unit(real), strict=True)]
         patches = [
             patch(look, face, mask_of(face, self._unchosen_before(inverted, index)), control)
             for look, face, index in zip(looks, inverted.detections, inverted.indices, strict=True)
         ]
         seconds = inverted.seconds + (time.perf_counter() - began) / len(patches)
         faces = self._translations(inverted, made, seconds)
-        return Scene(inverted.picture, faces, tuple(reversed(patches)))
+        left = tuple(set(range(len(inverted.everyone))) - set(inverted.indices))
+        return Scene(inverted.picture, faces, tuple(reversed(patches)), left, inverted.notes)
 
     def _unchosen_before(self, inverted: Inverted, index: int) -> list[Detection]:
         """Faces nearer than face ``index`` that stay as they are; those that are pasted will cover it anyway."""
         return [face for i, face in enumerate(inverted.everyone[:index]) if i not in inverted.indices]
 
     @torch.no_grad()
-    def _images(self, ws: Tensor, control: Control) -> tuple[Tensor, Tensor]:
+    def _images(self, inverted: Inverted, control: Control) -> tuple[Tensor, Tensor]:
         """(N, 3, R, R): of the blended generator, and of the source alone."""
-        ws = self.tuned.mapping.truncate(ws, control.truncation)
+        ws = self.tuned.mapping.truncate(inverted.ws, control.truncation)
         coarse, fine = control.layers
         share = {side: coarse if side <= COARSE_PX else fine for side in self.tuned.spec.resolutions}
-        real = _synthesised(self.source, ws)
-        if set(share.values()) == {1.0}:
-            return real, real
-        return _synthesised(interpolated(self.tuned, self.source, share), ws), real
+        fully = set(share.values()) == {1.0}
+        blended = self.source if fully else interpolated(self.tuned, self.source, share)
+
+        def synthesised(generator: Generator) -> Tensor:
+            return self._synthesised(generator, ws, inverted.offsets, control.pivotal)
+
+        real = synthesised(self.source)
+        return real if fully else synthesised(blended), real
+
+    def _synthesised(
+        self, generator: Generator, ws: Tensor, offsets: Sequence[Mapping[str, Tensor] | None], strength: float
+    ) -> Tensor:
+        """Each portrait's image, by ``generator`` with the portrait's own weight change where it has one."""
+        if strength and any(offsets):
+            own = [generator if one is None else carried(generator, one, strength) for one in offsets]
+            return torch.cat([one.synthesis(w[None]) for one, w in zip(own, ws, strict=True)])
+        side = generator.spec.resolution
+        advice = f"one image of {side}² does not fit: use --device cpu, or a run of smaller generators"
+
+        def images(part: Sequence[int]) -> Tensor:
+            made: Tensor = generator.synthesis(ws[list(part)])
+            return made
+
+        return torch.cat([made for _, made in in_parts(images, range(len(ws)), images_at_once(side, AT_ONCE), advice)])
 
     @torch.no_grad()
     def _translations(self, inverted: Inverted, made: Tensor, seconds: float) -> tuple[Translation, ...]:
@@ -285,17 +358,11 @@ def picture_of(given: Path | str | Picture | Pixels) -> Picture:
     return read(Path(given))
 
 
-def _inverter(name: str, identity: IdentityNet, steps: int | None, seed: int) -> Inverter:
-    if name not in ("auto", "optimise"):
-        raise ConfigError(f"no inverter {name!r}; known: auto, optimise")
-    count = 300 if steps is None else steps
-    first = max(1, count // 3)
-    return OptimiseInverter(OptimiseSettings(w_steps=first, wplus_steps=count - first, seed=seed), identity)
-
-
-def _synthesised(generator: Generator, ws: Tensor) -> Tensor:
-    size = images_at_once(generator.spec.resolution, AT_ONCE)
-    return torch.cat([generator.synthesis(part) for part in torch.split(ws, size)])
+def _split(offsets: Mapping[str, Tensor] | None, count: int) -> list[Mapping[str, Tensor] | None]:
+    """A batch's weight changes, portrait by portrait."""
+    if offsets is None:
+        return [None] * count
+    return [{name: values[index] for name, values in offsets.items()} for index in range(count)]
 
 
 def _unit(images: Tensor) -> npt.NDArray[np.float32]:

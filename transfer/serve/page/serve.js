@@ -190,7 +190,7 @@ $("frame").addEventListener("pointermove", (event) => {
   cut();
 });
 for (const image of [$("before"), $("after")]) image.draggable = false;
-addEventListener("resize", fit);
+new ResizeObserver(fit).observe($("stage"));
 addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("over"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("over"); });
 addEventListener("drop", (event) => {

@@ -155,13 +155,14 @@ class Trainer:
         return self.config.r1_gamma > 0 and self.state.steps % self.config.r1_every == 0
 
     def _discriminator_objectives(self, share: Share, made: Made | None) -> Iterator[Objective]:
-        """Of generated images, then of real ones: what one needs for its gradients is gone before the other begins."""
+        """Of generated images, then of real ones, whose loss is told with theirs: what one needs for its gradients is
+        gone before the other begins."""
         with torch.no_grad():
             fake = (made or self._make(share)).images.detach()
             fake = self._augmented(fake, Purpose.AUGMENT_FAKE, share)
         logits = self._discriminator(fake)
         loss = fake_loss(logits)
-        yield loss, {"fake_sign": logits.detach().sign().mean()}
+        yield loss, {"d_adversarial": loss, "fake_sign": logits.detach().sign().mean()}
         yield self._real_objective(share, loss.detach())
 
     def _real_objective(self, share: Share, of_fake: Tensor) -> Objective:

@@ -92,7 +92,13 @@ def test_tensorboard_is_an_extra(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="tensorboard"):
             Board(tmp_path, 0)
         return
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     board = Board(tmp_path, 0)
-    board.picture("samples", 8, Image.new("RGB", (8, 8)))
-    board.losses(8, {"r1": 0.5})
-    assert any(path.stat().st_size > 100 for path in tmp_path.iterdir())
+    for images in (8, 16, 24):
+        board.picture("samples", images, Image.new("RGB", (8, 6)))
+        board.losses(images, {"r1": images / 16})
+    Board(tmp_path, 16).losses(24, {"r1": 9.0})  # the run was killed after 16 images and goes on from there
+    written = EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in written.Scalars("losses/r1")] == [(8, 0.5), (16, 1.0), (24, 9.0)]
+    assert [(event.step, event.width, event.height) for event in written.Images("samples")] == [(8, 8, 6), (16, 8, 6)]

@@ -10,7 +10,8 @@ swapped-g_ema.safetensors  (recipes that swap) g_ema with the source's coarse la
 log.jsonl             mean losses between snapshots
 portraits.npy         the training pictures at the run's resolution (a cache); portraits.json says of which data
 encoder.safetensors   the encoder of portraits into the tuned generator, once `transfer train-encoder` has made one;
-                      encoder-state.pt, encoder-log.jsonl: what it resumes from, its losses
+                      encoder-state.pt, encoder-log.jsonl, encoder-snapshots/: what it resumes from, losses, pictures;
+                      encoder-portraits.npy: its pictures, where they are others than the run's
 skipped.json          pictures that could not be used when the run began, by name and reason
 walks/                film strips between latents, a picture a snapshot
 snapshots/            one picture a snapshot, named by the images shown so far
@@ -68,6 +69,9 @@ class RunFolder:
     @property
     def encoder_portraits(self) -> Path:
         return self.root / "encoder-portraits.npy"
+
+    def encoder_sheet(self, images: int) -> Path:
+        return self.root / "encoder-snapshots" / f"{images:08d}.png"
 
     @property
     def best(self) -> Path:

@@ -17,6 +17,7 @@ from transfer.cli.info import info
 from transfer.cli.metrics import metrics
 from transfer.cli.pretrain import pretrain
 from transfer.cli.serve import serve
+from transfer.cli.train_encoder import train_encoder
 
 INTERRUPTED = 130
 
@@ -46,5 +47,18 @@ def main() -> None:
     """
 
 
-for command in (pretrain, finetune, apply, convert, generate, info, fetch, metrics, blend, serve, ablate):
+for command in (
+    pretrain,
+    finetune,
+    train_encoder,
+    apply,
+    convert,
+    generate,
+    info,
+    fetch,
+    metrics,
+    blend,
+    serve,
+    ablate,
+):
     main.add_command(command)

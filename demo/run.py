@@ -27,6 +27,7 @@ STEPS = (
     [
         *("transfer", "finetune", "--data", f"{DATA}", "--init", f"{HERE}/generator/photo64.safetensors"),
         *("--out", f"{RUN}", "--kimg", "4", "--snapshot-kimg", "1", "--split", "all", "--device", "cpu"),
+        *("--set", "micro_batch=8"),  # all at once: quicker than the groups in which many processes sum alike
     ],
     ["transfer", "apply", f"{HERE}/portraits", "--run", f"{RUN}", "--out", f"{OUT}", "--device", "cpu"],
 )

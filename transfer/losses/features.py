@@ -84,7 +84,7 @@ def _neighbours(embeddings: Tensor, stranger_distance: float, group: int) -> Ten
     grouped = embeddings.view(group, -1, embeddings.shape[1]).transpose(0, 1)
     squares = (grouped[:, :, None] - grouped[:, None]).square().sum(dim=-1) / stranger_distance**2
     others = ~torch.eye(group, dtype=torch.bool, device=embeddings.device)
-    return (-squares[:, others].view(-1, group, group - 1) / TEMPERATURE).log_softmax(dim=-1)
+    return (-squares[:, others].view(len(grouped), group, group - 1) / TEMPERATURE).log_softmax(dim=-1)
 
 
 def _unit(activations: Tensor) -> Tensor:

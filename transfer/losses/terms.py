@@ -81,7 +81,9 @@ def consistency_terms(weights: Mapping[str, float], every: Mapping[str, int] = M
     if unknown:
         raise ConfigError(f"no loss term named {', '.join(unknown)}; known: {', '.join(CONSISTENCY_TERMS)}")
     if any(not 0 <= weight < inf for weight in weights.values()):
-        raise ConfigError("a loss weight is 0, which switches its term off, or more")
+        raise ConfigError(
+            "a loss weight below 0 would reward the opposite; use 0 to switch a term off, or a finite number above"
+        )
     if any(period < 1 for period in every.values()):
         raise ConfigError("a term's period counts steps, 1 or more")
     return [

@@ -301,7 +301,7 @@ def test_weights_by_name() -> None:
     assert consistency_terms({}) == []
     with pytest.raises(ConfigError, match="no loss term named idenity"):
         consistency_terms({"idenity": 1})
-    with pytest.raises(ConfigError, match="or more"):
+    with pytest.raises(ConfigError, match="below 0"):
         consistency_terms({"geometry": -1})
 
 

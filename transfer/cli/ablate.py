@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from transfer.cli.options import PATH, training
+from transfer.cli.options import PATH, say, training
 from transfer.errors import ConfigError
 from transfer.settings import parse_settings, read_toml
 
@@ -30,6 +30,8 @@ STAGES = ("all", "train", "measure")
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for all recipes. Repeatable."
 )
 @click.option("--stage", type=click.Choice(STAGES), default="all", help="Train alone, or measure what is there alone.")
+@click.option("--count", type=int, default=256, help="Latents to measure with, and renders at most.")
+@click.option("--densenet", type=PATH, help="The held-out identity network's file [that of `drfhq models`, if there].")
 @click.option("--device", default="auto", help="cpu, cuda, mps or auto.")
 def ablate(
     data_dir: Path,
@@ -43,10 +45,13 @@ def ablate(
     config_file: Path | None,
     assignments: tuple[str, ...],
     stage: str,
+    count: int,
+    densenet: Path | None,
     device: str,
 ) -> None:
     """Fine-tune by several recipes at equal budget and measure what each keeps of the people. The same command again
-    resumes; recipes and seeds may be added.
+    resumes; recipes and seeds may be added. The first recipe is the one the others are matched to. Writes table.csv,
+    table.md and table.png.
 
     \b
     Example:
@@ -73,6 +78,12 @@ def ablate(
     if stage != "measure":
         with training() as (console, _):
             train(grid, console)
+    if stage != "train":
+        from transfer.evaluation.ablation import measure
+        from transfer.evaluation.look import Instruments
+
+        measure(grid, Instruments.load(grid.device, densenet), count, say)
+        click.echo(out / "table.md")
 
 
 def _words(text: str) -> list[str]:

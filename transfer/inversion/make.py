@@ -14,6 +14,8 @@ from transfer.inversion.base import Inverter
 from transfer.inversion.encoder import EncoderInverter
 from transfer.inversion.optimise import OptimiseInverter, OptimiseSettings, RefineInverter
 from transfer.inversion.pivotal import PivotalInverter, PivotalSettings
+from transfer.inversion.wspace import WSpace
+from transfer.networks.encoder import Encoder
 from transfer.networks.identity import IdentityNet
 from transfer.run_folder import RunFolder
 
@@ -47,17 +49,19 @@ def make_inverter(
         raise ConfigError(f"an inversion takes at least 1 step, not {steps}")
     settings = OptimiseSettings(seed=seed, dtype=dtype)
     if name in ("auto", "pivotal"):
-        first = "encoder+refine" if _has_encoder(folder) else "optimise"
+        best = "encoder+refine" if _has_encoder(folder) else "optimise"
         if name == "auto":
-            return make_inverter(first, folder, identity, steps=steps, seed=seed, dtype=dtype)
+            return make_inverter(best, folder, identity, steps=steps, seed=seed, dtype=dtype)
         tuning = PivotalSettings(steps=steps or PIVOTAL_STEPS, seed=seed, dtype=dtype)
-        return PivotalInverter(make_inverter(first, folder, identity, seed=seed, dtype=dtype), tuning, identity)
+        return PivotalInverter(make_inverter(best, folder, identity, seed=seed, dtype=dtype), tuning, identity)
     if name == "optimise":
         return OptimiseInverter(split_steps(settings, steps or OPTIMISE_STEPS), identity)
-    encoder = _encoder(folder, next(identity.parameters()).device)
+    found = _encoder(folder, next(identity.parameters()).device)
+    first = EncoderInverter(found)
     if name == "encoder":
-        return encoder
-    return RefineInverter(encoder, replace(settings, wplus_steps=steps or REFINE_STEPS), identity)
+        return first
+    settings = replace(settings, wplus_steps=steps or REFINE_STEPS)
+    return RefineInverter(first, settings, identity, WSpace(found.mean, found.basis))
 
 
 def split_steps(settings: OptimiseSettings, steps: int) -> OptimiseSettings:
@@ -65,14 +69,14 @@ def split_steps(settings: OptimiseSettings, steps: int) -> OptimiseSettings:
     return replace(settings, w_steps=steps // 3, wplus_steps=steps - steps // 3)
 
 
-def _encoder(folder: RunFolder, device: torch.device) -> EncoderInverter:
+def _encoder(folder: RunFolder, device: torch.device) -> Encoder:
     encoder, card = load_encoder(folder.encoder)
     if card.get(GENERATOR_HASH) != sha256_file(folder.g_ema):
         raise ConfigError(
             f"{folder.encoder} was trained with another state of {folder.g_ema.name}: train it again with "
             f"`transfer train-encoder {folder.root}`, or invert by optimise"
         )
-    return EncoderInverter(encoder.to(device))
+    return encoder.to(device)
 
 
 def _has_encoder(folder: RunFolder) -> bool:

@@ -86,12 +86,17 @@ class OptimiseInverter:
 
 
 class RefineInverter:
-    """``settings.wplus_steps`` of W+ from where ``first`` has come."""
+    """``settings.wplus_steps`` of W+ from where ``first`` has come; ``space`` is the generator's, None to sample it."""
 
     def __init__(
-        self, first: Inverter, settings: OptimiseSettings | None = None, network: IdentityNet | None = None
+        self,
+        first: Inverter,
+        settings: OptimiseSettings | None = None,
+        network: IdentityNet | None = None,
+        space: WSpace | None = None,
     ) -> None:
         self.first = first
+        self.space = space
         self.settings = settings or OptimiseSettings(wplus_steps=40)
         self.network = network
 
@@ -99,7 +104,7 @@ class RefineInverter:
         """Invert (N, 3, R, R); raises ConfigError if R is not the generator's resolution."""
         start = self.first(generator, targets)
         settings = self.settings
-        space = WSpace.fitted(sampled_w(generator, settings.seed))
+        space = self.space or WSpace.fitted(sampled_w(generator, settings.seed))
         loss = latent_loss(generator, targets, space, settings, self.network)
         own = descend(space.to_v(start.ws), settings.wplus_steps, settings.lr, loss, settled=True)
         return decoded(generator, space.to_w(own.best), tuple(own.curve), start.notes + own.notes)

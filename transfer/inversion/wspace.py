@@ -10,7 +10,8 @@ from torch import Tensor
 from transfer.networks.generator import Generator
 from transfer.randomness import Purpose, SampleRandom
 
-SAMPLES_A_DIMENSION = 4
+SAMPLES_A_DIMENSION = 16
+"""With n samples a dimension, new latents seem wider than those fitted by n / (n − 1) in variance."""
 LEAST_SCALE = 1e-3
 """No axis counts as narrower than this share of the widest."""
 

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from drfhq_tools.atomic import replacing
 from transfer.data import Portraits
@@ -52,13 +51,12 @@ class EncoderConfig:
     lr: float = 0.001
     """Adam's learning rate."""
     free_kimg: float = 5.0
-    """Thousands of pictures that are free pairs alone; later every second one is a portrait."""
-    unlock_kimg: float = 5.0
-    """Thousands of pictures until the last layer may depart from the common w."""
+    """Thousands of pictures that are free pairs alone, over which one layer after another may depart from the common w;
+    later every second picture is a portrait."""
     mixing: float = 0.5
     """Share of the free pairs whose finer layers take another latent's style."""
-    latent: float = 0.3
-    """Weight of a free pair's mean squared distance of whitened latents."""
+    latent: float = 0.2
+    """Weight of a free pair's squared distance of ws, 1 for a latent's distance from the mean."""
     prior: float = 0.02
     """Weight of a portrait's mean squared offset, in standard deviations of w."""
     spread: float = 0.02
@@ -71,7 +69,7 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if self.batch < 2 or self.seed < 0:
             raise ConfigError("an encoder's batch is at least 2, its seed at least 0")
-        if min(self.lr, self.ema_kimg) <= 0 or min(self.free_kimg, self.unlock_kimg, self.latent) < 0:
+        if min(self.lr, self.ema_kimg) <= 0 or min(self.free_kimg, self.latent) < 0:
             raise ConfigError("learning rate and half-life are above 0, other lengths and weights at least 0")
         if not 0 <= self.mixing <= 1 or min(self.prior, self.spread) < 0:
             raise ConfigError("mixing is a share from 0 to 1, prior and spread are at least 0")
@@ -183,10 +181,12 @@ class EncoderTrainer:
         return values
 
     def _free(self, indices: range) -> dict[str, Tensor]:
-        images, v = self.pairs(indices)
+        images, ws = self.pairs(indices)
         found = self._encoded(images, indices, Purpose.AUGMENT_FAKE)
+        encoder = self.state.encoder
+        variance = encoder.basis.square().sum()
         return {
-            "latent": functional.mse_loss(found, v),
+            "latent": (encoder.mean + found @ encoder.basis - ws).square().sum(dim=2).mean() / variance,
             "image": pyramid_distance(self._decoded(found), images).mean(),
         }
 
@@ -203,7 +203,7 @@ class EncoderTrainer:
 
     @torch.no_grad()
     def pairs(self, indices: range) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, R, R) of the generator, with noise of their own, and their whitened ws (N, num_ws, k)."""
+        """Images (N, 3, R, R) of the generator, with noise of their own, and their ws (N, num_ws, w_dim)."""
         spec, random = self.generator.spec, self.random
         z, other = (
             random.normal(purpose, indices, spec.z_dim).to(self.device)
@@ -215,8 +215,7 @@ class EncoderTrainer:
         ws = torch.where(mixed[:, :, None], self.generator.ws(other), self.generator.ws(z))
         sides = [conv.noise_const.shape[0] for conv in self.generator.synthesis.styled_convs()]
         noise = [map_.to(self.device) for map_ in random.noise(Purpose.NOISE, indices, sides)]
-        encoder = self.state.encoder
-        return self.generator.synthesis(ws, noise), WSpace(encoder.mean, encoder.basis).to_v(ws)
+        return self.generator.synthesis(ws, noise), ws
 
     def pictures(self, indices: range) -> Tensor:
         """Portraits (N, 3, R, R), every second one mirrored."""
@@ -236,7 +235,7 @@ class EncoderTrainer:
     @property
     def unlocked(self) -> int:
         """Layers that may depart from the common w by now."""
-        count, length = self.generator.spec.num_ws, 1000 * self.config.unlock_kimg
+        count, length = self.generator.spec.num_ws, 1000 * self.config.free_kimg
         return count if self.state.images >= length else int(count * self.state.images / length)
 
 

@@ -17,7 +17,7 @@ from transfer.training.encoder import EncoderConfig, EncoderState, EncoderTraine
 from transfer.training.encoder_views import NUMBERS, blurred, compressed, moved, seen, tinted
 
 Networks = tuple[Generator, Discriminator]
-BOTH = EncoderConfig(batch=2, free_kimg=0.002, unlock_kimg=0.004)
+BOTH = EncoderConfig(batch=2, free_kimg=0.002)
 
 
 class Glance(nn.Module):
@@ -47,7 +47,7 @@ def trainer(
 def test_an_encoder_learns_to_find_the_generators_own_images(
     tiny_networks: Networks, portraits: Portraits, network: IdentityNet
 ) -> None:
-    config = EncoderConfig(batch=4, free_kimg=100, unlock_kimg=0, mixing=0)
+    config = EncoderConfig(batch=4, free_kimg=0.008, mixing=0)
     learner = trainer(tiny_networks, portraits, network, config)
     losses = [learner.step()["image"] for _ in range(30)]
     assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:5])
@@ -85,7 +85,7 @@ def test_portraits_join_after_the_free_pairs(
 def test_layers_are_let_go_one_after_another(
     tiny_networks: Networks, portraits: Portraits, network: IdentityNet
 ) -> None:
-    learner = trainer(tiny_networks, portraits, network, EncoderConfig(batch=2, unlock_kimg=0.008))
+    learner = trainer(tiny_networks, portraits, network, EncoderConfig(batch=2, free_kimg=0.008))
     unlocked = []
     for _ in range(5):
         unlocked.append(learner.unlocked)

@@ -215,9 +215,22 @@ class RenderedToReal:
             NoFaceError: none was found.
             ConfigError: the detector's landmarks are of another scheme than the training pictures'.
         """
-        found = front_to_back(self.detector.detect(picture.pixels))
+        found = front_to_back(self.aligned_alike(self.detector.detect(picture.pixels)))
         if not found:
             raise NoFaceError("no face was found: is one at least some 80 pixels wide and turned less than to profile?")
+        return tuple(found)
+
+    @property
+    def least_px(self) -> float:
+        """How wide a face's crop must be to be made."""
+        return max(LEAST_PX, LEAST_SHARE * self.tuned.spec.resolution)
+
+    def aligned_alike(self, found: Sequence[Detection]) -> Sequence[Detection]:
+        """The same faces, known to be aligned as the run's training pictures were.
+
+        Raises:
+            ConfigError: the detector's landmarks are of another scheme.
+        """
         for detection in found:
             if detection.scheme != self.landmark_scheme:
                 raise ConfigError(
@@ -225,7 +238,7 @@ class RenderedToReal:
                     f"{detection.detector!r} gives {detection.scheme!r}: crops would differ; train on a data set built "
                     "with this detector"
                 )
-        return tuple(found)
+        return found
 
     def invert(self, picture: Path | str | Picture | Pixels, faces: Sequence[int] | None = None) -> Inverted:
         """Find faces and their latents; arguments and errors as :meth:`translate`'s."""
@@ -233,8 +246,15 @@ class RenderedToReal:
         everyone = self.detect(given)
         return self.invert_found(given, everyone, self._chosen(everyone, faces))
 
-    def invert_found(self, picture: Picture, everyone: Sequence[Detection], indices: Sequence[int]) -> Inverted:
-        """The latents of faces already found: ``indices`` of ``everyone`` in the picture, front to back.
+    def invert_found(
+        self,
+        picture: Picture,
+        everyone: Sequence[Detection],
+        indices: Sequence[int],
+        inverter: Inverter | None = None,
+    ) -> Inverted:
+        """The latents of faces already found: ``indices`` of ``everyone`` in the picture, front to back; by another
+        inverter than the renderer's if one is given.
 
         Raises:
             OutOfMemoryError: not even one face fits.
@@ -244,7 +264,7 @@ class RenderedToReal:
         crops = np.stack([align(picture.pixels, everyone[index].quad, side).pixels for index in indices])
 
         def inverted(part: Sequence[int]) -> Inversion:
-            return self.inverter(self.tuned, to_tensor(crops[list(part)], self.device))
+            return (inverter or self.inverter)(self.tuned, to_tensor(crops[list(part)], self.device))
 
         advice = f"one face in a {side}² generator does not fit: use --device cpu, or a run of smaller generators"
         parts = in_parts(inverted, range(len(indices)), images_at_once(side, AT_ONCE), advice)
@@ -263,8 +283,7 @@ class RenderedToReal:
 
     def _chosen(self, everyone: Sequence[Detection], faces: Sequence[int] | None) -> tuple[int, ...]:
         """Which faces to make: those asked for, or all that are large enough."""
-        least = max(LEAST_PX, LEAST_SHARE * self.tuned.spec.resolution)
-        large = [index for index, face in enumerate(everyone) if face.quad.side_px >= least]
+        large = [index for index, face in enumerate(everyone) if face.quad.side_px >= self.least_px]
         wanted = large if faces is None else sorted(set(faces))
         if absent := [index for index in wanted if not 0 <= index < len(everyone)]:
             raise NoFaceError(f"no face {absent[0]}: there are {len(everyone)}, counted from 0, the largest")
@@ -272,7 +291,7 @@ class RenderedToReal:
             side = everyone[max(wanted, default=0)].quad.side_px
             raise FaceTooSmallError(
                 f"a face is too small: its crop is {side:.0f} pixels wide, and a {self.tuned.spec.resolution}² "
-                f"generator asks for {least:.0f}; render it larger, or enlarge the picture"
+                f"generator asks for {self.least_px:.0f}; render it larger, or enlarge the picture"
             )
         return tuple(wanted)
 

@@ -164,7 +164,8 @@ def test_apply_goes_on_past_pictures_it_cannot_use(studio: Path, tmp_path: Path)
     assert result.exit_code == 3
     assert "no face" in result.stderr
     assert "text.png" in result.stderr
-    assert "2 of 3 pictures failed" in result.stderr
+    assert "3 of 3 pictures: 1 done, 2 failed" in result.stderr
+    assert (out / "nobody.noface.jpg").is_file()
     assert (out / "a" / "face.png").is_file()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, get_args
 
 from transfer.errors import ConfigError
@@ -49,6 +49,10 @@ class Control:
             self.strength if self.shape is None else self.shape,
             self.strength if self.texture is None else self.texture,
         )
+
+    def at(self, strength: float) -> Control:
+        """The same at another strength of all layers."""
+        return replace(self, strength=strength, shape=None, texture=None)
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON values."""

@@ -45,7 +45,7 @@ def carried(scene: FloatPixels, recreated: FloatPixels, landmarks: FloatArray, m
     rough = np.asarray(_lab(scene) - _lab(recreated))
     difference = np.asarray(cv2.GaussianBlur(rough, (0, 0), max(_BLUR * size, 0.5)), dtype=np.float32)
     if (mask > 0.5).any():
-        difference = difference - np.median(difference[mask > 0.5], axis=0)
+        difference = difference - np.median(difference[mask > 0.5], axis=0).astype(np.float32)
     distance = np.sqrt((difference**2).sum(axis=-1)) / _stricter(landmarks, size)
     share = ((distance - DIFFERENT) / (CERTAIN - DIFFERENT)).clip(0, 1).astype(np.float32)
     share *= _compact(share > 0, share, size)

@@ -7,7 +7,7 @@ fewer samples than features. Features as in :mod:`transfer.metrics.features`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,3 +113,16 @@ def equal_kernel_distance(a: FloatArray, b: FloatArray, seed: int = 0) -> float:
         [rng.choice(one, count, replace=False) if len(one) > count else one for one in (a, b)] for _ in range(DRAWS)
     ]
     return float(np.mean([kernel_distance(x, y) for x, y in draws]))
+
+
+def jackknife_error(statistic: Callable[[npt.NDArray[np.bool_]], float], people: Sequence[object]) -> float:
+    """Standard error of a statistic of rows, leaving out one person at a time (Tukey 1958); NaN with one person.
+
+    ``statistic`` takes which rows (N,) to use. It serves where a bootstrap does not: rows drawn twice would count as
+    equal pictures.
+    """
+    names = list(dict.fromkeys(people))
+    if len(names) < 2:
+        return float("nan")
+    left = np.array([statistic(np.array([p != name for p in people])) for name in names])
+    return float(np.sqrt((len(left) - 1) * left.var()))

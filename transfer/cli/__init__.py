@@ -10,6 +10,7 @@ from transfer.cli.ablate import ablate
 from transfer.cli.apply import apply
 from transfer.cli.blend import blend
 from transfer.cli.convert import convert
+from transfer.cli.evaluate import evaluate
 from transfer.cli.fetch import fetch
 from transfer.cli.finetune import finetune
 from transfer.cli.generate import generate
@@ -60,5 +61,6 @@ for command in (
     blend,
     serve,
     ablate,
+    evaluate,
 ):
     main.add_command(command)

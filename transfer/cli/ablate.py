@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from transfer.cli.options import PATH, say, training
 from transfer.errors import ConfigError
 from transfer.settings import parse_settings, read_toml
+
+if TYPE_CHECKING:
+    from transfer.evaluation.grid import Grid
+    from transfer.evaluation.held_out import HeldOut
 
 SNAPSHOTS = 8
 STAGES = ("all", "train", "measure")
@@ -32,6 +37,12 @@ STAGES = ("all", "train", "measure")
 @click.option("--stage", type=click.Choice(STAGES), default="all", help="Train alone, or measure what is there alone.")
 @click.option("--count", type=int, default=256, help="Latents to measure with, and renders at most.")
 @click.option("--densenet", type=PATH, help="The held-out identity network's file [that of `drfhq models`, if there].")
+@click.option(
+    "--portraits", type=PATH, help="Held-out renders to put through each recipe, as `transfer evaluate` does."
+)
+@click.option("--photos", type=PATH, help="For --portraits: photos to compare with.")
+@click.option("--portraits-split", default="all", help="The split of --portraits, where it is a data set.")
+@click.option("--steps", type=int, help="For --portraits: steps of the inverter [its own number].")
 @click.option("--device", default="auto", help="cpu, cuda, mps or auto.")
 def ablate(
     data_dir: Path,
@@ -47,6 +58,10 @@ def ablate(
     stage: str,
     count: int,
     densenet: Path | None,
+    portraits: Path | None,
+    photos: Path | None,
+    portraits_split: str,
+    steps: int | None,
     device: str,
 ) -> None:
     """Fine-tune by several recipes at equal budget and measure what each keeps of the people. The same command again
@@ -62,6 +77,8 @@ def ablate(
     from transfer.evaluation.grid import Grid, claim, train
     from transfer.recipes import load_recipe
 
+    if (portraits is None) != (photos is None):
+        raise ConfigError("--portraits and --photos go together: outputs are held against photos")
     settings = (read_toml(config_file) if config_file else {}) | parse_settings(assignments)
     grid = Grid(
         manifest=open_data(data_dir),
@@ -82,8 +99,25 @@ def ablate(
         from transfer.evaluation.ablation import measure
         from transfer.evaluation.look import Instruments
 
-        measure(grid, Instruments.load(grid.device, densenet), count, say)
+        held_out = None
+        if portraits and photos:
+            held_out = _held_out(grid, portraits, portraits_split, photos, steps)
+        measure(grid, Instruments.load(grid.device, densenet), count, say, held_out)
         click.echo(out / "table.md")
+
+
+def _held_out(grid: Grid, portraits: Path, split: str, photos: Path, steps: int | None) -> HeldOut:
+    from transfer.checkpoints import load_checkpoint
+    from transfer.evaluation.evaluate import Inverting
+    from transfer.evaluation.held_out import HeldOut
+    from transfer.evaluation.subjects import load_subjects
+
+    side = load_checkpoint(grid.init).generator.spec.resolution
+    return HeldOut(
+        portraits=load_subjects(portraits, side, split, grid.out / "portraits.npy", say),
+        photos=load_subjects(photos, side, "all", grid.out / "photos.npy", say),
+        how=Inverting(steps=steps),
+    )
 
 
 def _words(text: str) -> list[str]:

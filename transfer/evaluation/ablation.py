@@ -7,6 +7,7 @@ ABL/table.png   the same latents down the rows, the recipes across, their figure
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
@@ -15,7 +16,9 @@ from drfhq_tools.atomic import write_file
 from transfer.errors import ConfigError
 from transfer.evaluation.comparison import Row, compare, to_csv, to_markdown
 from transfer.evaluation.curves import Curve, Latents
+from transfer.evaluation.evaluate import Evaluated
 from transfer.evaluation.grid import Cell, Grid, training_seconds
+from transfer.evaluation.held_out import HeldOut, pooled, through
 from transfer.evaluation.look import Instruments
 from transfer.evaluation.matched import Matched
 from transfer.sheets import grid as picture_grid
@@ -27,8 +30,16 @@ HEAD_PX: Final = 44
 CELL_PX: Final = 128
 
 
-def measure(grid: Grid, instruments: Instruments, count: int, say: Callable[[str], None]) -> list[Row]:
+def measure(
+    grid: Grid,
+    instruments: Instruments,
+    count: int,
+    say: Callable[[str], None],
+    held_out: HeldOut | None = None,
+) -> list[Row]:
     """Measure every cell that has snapshots, write the tables and the sheet; returns the rows.
+
+    The tables are written before the portraits are begun, and again with them.
 
     Raises:
         ConfigError: the first recipe, which the others are matched to, has no snapshot yet, or ``count`` is below 2.
@@ -45,10 +56,41 @@ def measure(grid: Grid, instruments: Instruments, count: int, say: Callable[[str
     curves = [latents.curve(cell) for cell in cells]
     seconds = {recipe.name: _seconds([cell for cell in cells if cell.recipe == recipe]) for recipe in grid.recipes}
     rows, matched = compare(curves, seconds)
+    _write(grid, rows)
+    save_png(_sheet(latents, cells, curves, matched), grid.out / "table.png")
+    if held_out is not None:
+        rows = _with_portraits(rows, list(zip(cells, curves, strict=True)), matched, held_out, instruments, say)
+        _write(grid, rows)
+    return rows
+
+
+def _write(grid: Grid, rows: Sequence[Row]) -> None:
     write_file(grid.out / "table.csv", to_csv([row.flat() for row in rows]).encode())
     write_file(grid.out / "table.md", to_markdown(rows).encode())
-    save_png(_sheet(latents, cells, curves, matched), grid.out / "table.png")
-    return rows
+
+
+def _with_portraits(
+    rows: Sequence[Row],
+    cells: Sequence[tuple[Cell, Curve]],
+    matched: Matched,
+    held_out: HeldOut,
+    instruments: Instruments,
+    say: Callable[[str], None],
+) -> list[Row]:
+    """Each recipe's portraits, at the snapshot next to where the reference ends."""
+    found: dict[str, list[Evaluated]] = {}
+    images: dict[str, int] = {}
+    for cell, curve in cells:
+        name = cell.recipe.name
+        if cell.recipe.direct and name in found:
+            continue  # without training seeds are alike
+        images[name] = matched_snapshot(cell, curve, matched)
+        found.setdefault(name, []).append(through(cell, images[name], held_out, instruments, say))
+    reference = found[matched.reference]
+    return [
+        replace(row, portraits=pooled(found[row.recipe], reference, held_out.portraits, images[row.recipe]))
+        for row in rows
+    ]
 
 
 def matched_snapshot(cell: Cell, curve: Curve, matched: Matched) -> int:

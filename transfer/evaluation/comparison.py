@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transfer.evaluation.curves import Curve, Point
+from transfer.evaluation.held_out import Pooled
 from transfer.evaluation.matched import Matched, match, over_latents
 from transfer.metrics.intervals import Estimate
 
@@ -45,6 +46,8 @@ class Row:
     diversity: float
     spread: float
     seconds: float
+    portraits: Pooled | None = None
+    """Held-out portraits, where there are any."""
 
     def flat(self) -> dict[str, str | float | int]:
         """By column, for a CSV; empty where unknown."""
@@ -65,7 +68,8 @@ class Row:
             "matched_kernel_distance": float(np.mean(self.kernel_matched)) if self.kernel_matched else "",
         }
         columns |= _columns(self.matched or {}, "matched_")
-        return columns | _columns({"reference_lead": self.lead} if self.lead else {}, "matched_")
+        columns |= _columns({"reference_lead": self.lead} if self.lead else {}, "matched_")
+        return columns | (_portrait_columns(self.portraits) if self.portraits else {})
 
 
 def compare(curves: Sequence[Curve], seconds: Mapping[str, float]) -> tuple[list[Row], Matched]:
@@ -156,6 +160,29 @@ def to_markdown(rows: Sequence[Row]) -> str:
         f" seeds {', '.join(map(str, rows[0].seeds))}, in brackets 95 % intervals over latents.\n\n"
         f"At the end of the budget, {rows[0].images} images:\n\n{_table(first, ends)}\n"
         f"Where {rows[0].recipe} ends, at its kernel distance to the renders:\n\n{_table(second, matched)}"
+        + _portraits(rows)
+    )
+
+
+def _portraits(rows: Sequence[Row]) -> str:
+    """The third table, of held-out portraits."""
+    known = [(row.recipe, row.portraits) for row in rows if row.portraits is not None]
+    if not known:
+        return ""
+    head = ["recipe", "images", "identity", f"{known[0][0]} keeps more by", "recognised", "nearer than strangers"]
+    head += ["landmark error", "skin ΔE", "outputs' kernel distance to photos", "told from photos, AUC", "worst race"]
+    lines = []
+    for recipe, found in known:
+        names = ("identity", "recognised", "nearer", "landmark_error", "skin_delta_e")
+        one, two, three, four, five = (shown(found.figures[name], 1 if name == "skin_delta_e" else 3) for name in names)
+        gap = f"{found.worst_race} −{100 * found.worst_race_gap:.0f} points" if found.worst_race else "–"
+        real = (f"{found.kernel_outputs:.4f}", f"{found.auc_outputs:.3f}")
+        lines.append([recipe, str(found.images), one, shown(found.lead), two, three, four, five, *real, gap])
+    people = known[0][1].figures["identity"].people
+    return (
+        f"\nPortraits of {people} people held out, inverted at the snapshot next to there and decoded by the source;"
+        f" intervals over people; inputs' kernel distance to photos {known[0][1].kernel_inputs:.4f}:\n\n"
+        + _table(head, lines)
     )
 
 
@@ -187,6 +214,14 @@ def _columns(estimates: Mapping[str, Estimate], prefix: str) -> dict[str, str | 
     for name, value in estimates.items():
         found |= {f"{prefix}{name}": value.mean, f"{prefix}{name}_low": value.low, f"{prefix}{name}_high": value.high}
     return found
+
+
+def _portrait_columns(portraits: Pooled) -> dict[str, str | float | int]:
+    lead = {"reference_lead": portraits.lead} if portraits.lead else {}
+    plain = {name: value for name, value in vars(portraits).items() if name not in ("figures", "lead")}
+    return _columns(portraits.figures | lead, "portraits_") | {
+        f"portraits_{name}": value for name, value in plain.items()
+    }
 
 
 def _plain(value: object) -> object:

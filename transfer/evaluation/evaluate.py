@@ -34,6 +34,14 @@ FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """An evaluation: its summary, and by figure a value a portrait."""
+
+    summary: Summary
+    figures: Mapping[str, FloatArray]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inverting:
     """How portraits are inverted, as ``make_inverter`` takes it; ``steps`` None for the inverter's own number."""
@@ -85,7 +93,7 @@ def way_through(
 
 def evaluate(
     way: Way, portraits: Subjects, photos: Subjects, instruments: Instruments, out: Path, say: Callable[[str], None]
-) -> Summary:
+) -> Evaluated:
     """Translate the portraits, measure, and write the reports into ``out``; what was inverted there is not again.
 
     Raises:
@@ -106,7 +114,7 @@ def evaluate(
     if judged is not None:
         figures |= {"photo_score_input": judged.inputs, "photo_score_output": judged.outputs}
     _write(out, way, portraits, photos, summary, figures, translated)
-    return summary
+    return Evaluated(summary, figures)
 
 
 def _look(instruments: Instruments, pixels: Pixels) -> Look:

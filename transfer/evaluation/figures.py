@@ -106,7 +106,7 @@ def summarise(
     """Means over all and by group, with intervals over people."""
     people = [face.person for face in subjects]
     everyone = {name: estimate(values, people) for name, values in figures.items()}
-    groups = {attribute: _groups(attribute, figures, subjects) for attribute in ATTRIBUTES}
+    groups = {attribute: means_by(attribute, figures, subjects) for attribute in ATTRIBUTES}
     groups = {attribute: found for attribute, found in groups.items() if found}
     several = len(before) > 1
     embeddings = before.embeddings[before.judge], after.embeddings[after.judge]
@@ -127,6 +127,17 @@ def summarise(
         spread=tuple(spread(look.features) if several else np.nan for look in (before, after)),  # type: ignore[arg-type]
         missed=(before.missed, after.missed),
     )
+
+
+def means_by(attribute: str, figures: Mapping[str, FloatArray], subjects: Sequence[Subject]) -> list[Group]:
+    """Means by the labels of an attribute, sorted; those without a label are left out."""
+    labels = [getattr(face, attribute) for face in subjects]
+    found = []
+    for label in sorted({label for label in labels if label}):
+        rows = [index for index, other in enumerate(labels) if other == label]
+        people = [subjects[row].person for row in rows]
+        found.append(Group(label, {name: estimate(values[rows], people) for name, values in figures.items()}))
+    return found
 
 
 def worst(figure: str, groups: Sequence[Group], mean: float) -> Worst:
@@ -172,16 +183,6 @@ def _kernel_error(features: FloatArray, photos: FloatArray, people: Sequence[str
 
 def _recognised(theirs: Kept, network: str) -> FloatArray:
     return np.asarray(theirs.distance[network] < RECOGNISED[network], dtype=np.float64)
-
-
-def _groups(attribute: str, figures: Mapping[str, FloatArray], subjects: Sequence[Subject]) -> list[Group]:
-    labels = [getattr(face, attribute) for face in subjects]
-    found = []
-    for label in sorted({label for label in labels if label}):
-        rows = [index for index, other in enumerate(labels) if other == label]
-        people = [subjects[row].person for row in rows]
-        found.append(Group(label, {name: estimate(values[rows], people) for name, values in figures.items()}))
-    return found
 
 
 def _labelled(attribute: str, values: FloatArray, subjects: Sequence[Subject]) -> float:

@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from drfhq_tools.manifest import open_manifest
 from transfer.checkpoints import load_checkpoint
 from transfer.checkpoints.vgg import load_vgg
 from transfer.data import load_portraits
-from transfer.losses.compose import LossTerm, Step
+from transfer.losses.compose import Look, LossTerm, Stages, Step
 from transfer.losses.functional import linear_light
 from transfer.losses.terms import CONSISTENCY_TERMS
 from transfer.networks.identity import load_resnet
@@ -39,35 +40,89 @@ from transfer.networks.vgg import Vgg16
 from transfer.randomness import Purpose, SampleRandom
 from transfer.run_folder import RunFolder
 
-GROUP, SHIFTS, LATENTS, SEED = 4, 5, 48, 12345
-LOOK = load_resnet().look
+GROUP, SHIFTS, LATENTS, PULLS, SEED = 4, 3, 48, 16, 12345
 
 
-def step(fake: Tensor, source: Tensor, vgg: Vgg16 | None) -> Step:
-    """A step between two batches of pictures."""
+@dataclass(frozen=True)
+class Seen:
+    """Pictures (N, 3, S, S) and what the networks say of them, without gradient."""
+
+    images: Tensor
+    embeddings: Tensor
+    activations: list[Tensor]
+    appearance: list[Tensor]
+
+
+class Eyes:
+    """The networks that terms ask."""
+
+    def __init__(self, vgg: Vgg16 | None) -> None:
+        self.look = load_resnet().look
+        self.vgg = vgg
+
+    @torch.no_grad()
+    def see(self, images: Tensor) -> Seen:
+        """Look at each picture once."""
+        parts = [self.look(part) for part in torch.split(images, 8)]
+        embeddings, activations = torch.cat([part[0] for part in parts]), joined([part[1] for part in parts])
+        judged = joined([self.vgg(part) for part in torch.split(images, 8)]) if self.vgg else activations
+        return Seen(images, embeddings, activations, judged)
+
+    def step(self, fake: Tensor, source: Tensor) -> Step:
+        """A step between two batches of pictures, looked at when asked."""
+        return _step(fake, source, self.look, self.vgg)
+
+
+def joined(parts: list[list[Tensor]]) -> list[Tensor]:
+    """Stages of batches → stages of all."""
+    return [torch.cat(stage) for stage in zip(*parts, strict=True)]
+
+
+def _step(fake: Tensor, source: Tensor, look: Look, stages: Stages | None) -> Step:
     return Step(
         fake,
         index=0,
         real=lambda: source,
         generate=lambda _: fake,
         source=lambda _: source,
-        look=LOOK,
-        stages=vgg,
+        look=look,
+        stages=stages,
         group=len(fake),
     )
 
 
-def measured(term: LossTerm, fake: Tensor, source: Tensor, vgg: Vgg16 | None) -> tuple[list[float], list[float]]:
-    """The term's values, and norms of its gradient to a picture, of (M, 3, S, S) pairs."""
+def remembered(fake: Seen, source: Seen, rows: list[int], others: list[int]) -> Step:
+    """A step between pictures that were looked at before."""
+    a, b = fake.images[rows], source.images[others]
+
+    def look(images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        seen, which = (fake, rows) if images is a else (source, others)
+        return seen.embeddings[which], [stage[which] for stage in seen.activations]
+
+    def stages(images: Tensor) -> list[Tensor]:
+        seen, which = (fake, rows) if images is a else (source, others)
+        return [stage[which] for stage in seen.appearance]
+
+    return _step(a, b, look, stages)
+
+
+def values(term: LossTerm, fake: Seen, source: Seen, shift: int = 0) -> list[float]:
+    """The term between each picture, or group of pictures, and the one ``shift`` places on."""
     count = GROUP if term.name == "distance" else 1
-    values, pulls = [], []
-    for start in range(0, len(fake) // count * count, count):
-        part = fake[start : start + count].clone().requires_grad_()
-        value = term(step(part, source[start : start + count], vgg))
-        (gradient,) = torch.autograd.grad(value, part)
-        values.append(float(value.detach()))
-        pulls += (gradient.flatten(1).norm(dim=1) * count).tolist()
-    return values, pulls
+    rows = [list(range(start, start + count)) for start in range(0, len(fake.images) // count * count, count)]
+    everyone = len(source.images)
+    with torch.no_grad():
+        return [float(term(remembered(fake, source, at, [(k + shift) % everyone for k in at]))) for at in rows]
+
+
+def pulls(term: LossTerm, fake: Tensor, source: Tensor, eyes: Eyes) -> float:
+    """Median norm of the term's gradient to a picture of a batch, times the batch."""
+    found: list[float] = []
+    for a, b in zip(torch.split(fake[:PULLS], GROUP), torch.split(source[:PULLS], GROUP), strict=True):
+        part = a.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(term(eyes.step(part, b)), part)
+        found += (gradient.flatten(1).norm(dim=1) * len(a)).tolist()
+    return statistics.median(found)
 
 
 def pairs(data: Path, size: int) -> tuple[Tensor, Tensor]:
@@ -101,13 +156,13 @@ def images(run: Path) -> tuple[Tensor, Tensor]:
         return source(z), tuned(z)
 
 
-def seconds(term: LossTerm, fake: Tensor, source: Tensor, vgg: Vgg16 | None) -> float:
+def seconds(term: LossTerm, fake: Tensor, source: Tensor, eyes: Eyes) -> float:
     """CPU time of the term for a batch of 8, the least of three."""
     found = []
     for _ in range(3):
         part = fake[:8].clone().requires_grad_()
         began = time.process_time()
-        torch.autograd.grad(term(step(part, source[:8], vgg)), part)
+        torch.autograd.grad(term(eyes.step(part, source[:8])), part)
         found.append(time.process_time() - began)
     return min(found)
 
@@ -121,28 +176,28 @@ def main() -> None:
     parser.add_argument("--vgg", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    vgg = load_vgg(arguments.vgg) if arguments.vgg else None
-    first, second = pairs(arguments.data, arguments.size)
-    made = images(arguments.run) if arguments.run else None
+    eyes = Eyes(load_vgg(arguments.vgg) if arguments.vgg else None)
+    pictures = pairs(arguments.data, arguments.size)
+    first, second, relit = (eyes.see(part) for part in (*pictures, side_lit(pictures[0])))
+    made = [eyes.see(part) for part in images(arguments.run)] if arguments.run else []
     table: dict[str, dict[str, float]] = {}
     for name, term in CONSISTENCY_TERMS.items():
-        same, pull = measured(term, second, first, vgg)
-        strangers = [
-            value for k in range(1, SHIFTS + 1) for value in measured(term, second.roll(k * GROUP, 0), first, vgg)[0]
-        ]
+        same = values(term, second, first)
+        strangers = [value for k in range(SHIFTS) for value in values(term, second, first, (k + 1) * GROUP)]
         row = {
             "same": statistics.median(same),
             "strangers": statistics.median(strangers),
             "auc": float(np.mean([a < b for a in same for b in strangers])),
-            "relit": statistics.median(measured(term, side_lit(first), first, vgg)[0]),
-            "pull": statistics.median(pull),
+            "relit": statistics.median(values(term, relit, first)),
+            "pull": pulls(term, second.images, first.images, eyes),
         }
-        if made is not None:
-            value, pull = measured(term, made[1], made[0], vgg)
-            row |= {"tuned": statistics.median(value), "tuned_pull": statistics.median(pull)}
-            row["seconds"] = seconds(term, made[1], made[0], vgg)
+        if made:
+            source, tuned = made
+            row["tuned"] = statistics.median(values(term, tuned, source))
+            row["tuned_pull"] = pulls(term, tuned.images, source.images, eyes)
+            row["seconds"] = seconds(term, tuned.images, source.images, eyes)
         table[name] = {key: float(f"{number:.3g}") for key, number in row.items()}
-    print(json.dumps({"people": len(first), "size": arguments.size, "terms": table}, indent=2))
+    print(json.dumps({"people": len(first.images), "size": arguments.size, "terms": table}, indent=2))
 
 
 if __name__ == "__main__":

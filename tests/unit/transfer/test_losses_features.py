@@ -1,5 +1,6 @@
 """Losses over a network's activations and embeddings: analytic cases, what moves which, gradients."""
 
+import copy
 import math
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from transfer.config import TrainConfig
+from transfer.data import Portraits
 from transfer.losses.compose import Step, compose
 from transfer.losses.features import (
     CHIP_FACE,
@@ -18,6 +21,10 @@ from transfer.losses.features import (
 )
 from transfer.losses.functional import ellipse_mask
 from transfer.losses.terms import CONSISTENCY_TERMS, consistency_terms
+from transfer.networks.discriminator import Discriminator
+from transfer.networks.generator import Generator
+from transfer.training.state import TrainState
+from transfer.training.step import Source, Trainer
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -189,3 +196,35 @@ def test_terms_that_ask_the_identity_network_say_so() -> None:
         if term.looks:
             with pytest.raises(AssertionError):
                 term(step)
+
+
+def test_a_training_step_looks_at_each_picture_once_and_not_when_no_term_is_due(
+    tiny_networks: tuple[Generator, Discriminator], portraits: Portraits
+) -> None:
+    """All terms on, in two micro-batches: the source's and the tuned generator's images of each, seen once."""
+    seen: list[int] = []
+
+    def look(images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        seen.append(len(images))
+        return images[:, :, ::8, ::8].flatten(1), [F.avg_pool2d(images, 4)]
+
+    config = TrainConfig(
+        batch=8,
+        freeze_mapping=True,
+        weights=dict.fromkeys(CONSISTENCY_TERMS, 1.0),
+        every=dict.fromkeys(("identity", "structure", "perceptual", "distance"), 2),
+    )
+    generator, discriminator = tiny_networks
+    source = Source(
+        copy.deepcopy(generator).requires_grad_(False), look, consistency_terms(config.weights, config.every)
+    )
+    trainer = Trainer(
+        TrainState.start(generator, discriminator, config, torch.device("cpu")), portraits, config, source
+    )
+    trainer.step()
+    assert seen == [4, 4, 4, 4]
+    losses = trainer.step()
+    assert seen == [4, 4, 4, 4]
+    assert losses.keys() >= {"geometry", "colour"}
+    assert not losses.keys() & {"identity", "structure", "perceptual", "distance"}
+    assert trainer.step()["distance"] > 0

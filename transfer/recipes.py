@@ -58,7 +58,8 @@ RECIPES: Final[dict[str, Recipe]] = {
             name="drfhq", weights={name: term.weight for name, term in CONSISTENCY_TERMS.items() if term.weight > 0}
         ),
         Recipe(name="plain"),
-        # The image's layer and three blocks: 3 of 5 blocks at 64², 3 of 7 at 256² (Karras et al. 2020b freeze as many).
+        # The image's layer and three blocks, of five at 64² and of seven at 256², where Mo et al. freeze about four;
+        # NVIDIA's own advice for transfer is 10 or 13.
         Recipe(name="freezed", settings={"freeze_d": 10}),
         Recipe(name="frozen", settings={"freeze_g": (4, 8, 16)}),
         Recipe(name="swapped", swap_from=16),

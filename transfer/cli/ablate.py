@@ -14,6 +14,7 @@ from transfer.settings import parse_settings, read_toml
 if TYPE_CHECKING:
     from transfer.evaluation.grid import Grid
     from transfer.evaluation.held_out import HeldOut
+    from transfer.evaluation.look import Instruments
 
 SNAPSHOTS = 8
 STAGES = ("all", "train", "measure")
@@ -99,23 +100,25 @@ def ablate(
         from transfer.evaluation.ablation import measure
         from transfer.evaluation.look import Instruments
 
-        held_out = None
+        held_out, instruments = None, Instruments.load(grid.device, densenet)
         if portraits and photos:
-            held_out = _held_out(grid, portraits, portraits_split, photos, steps)
-        measure(grid, Instruments.load(grid.device, densenet), count, say, held_out)
+            held_out = _held_out(grid, instruments, portraits, portraits_split, photos, steps)
+        measure(grid, instruments, count, say, held_out)
         click.echo(out / "table.md")
 
 
-def _held_out(grid: Grid, portraits: Path, split: str, photos: Path, steps: int | None) -> HeldOut:
+def _held_out(
+    grid: Grid, instruments: Instruments, portraits: Path, split: str, photos: Path, steps: int | None
+) -> HeldOut:
     from transfer.checkpoints import load_checkpoint
-    from transfer.evaluation.evaluate import Inverting
+    from transfer.evaluation.evaluate import Inverting, Photos
     from transfer.evaluation.held_out import HeldOut
     from transfer.evaluation.subjects import load_subjects
 
     side = load_checkpoint(grid.init).generator.spec.resolution
     return HeldOut(
         portraits=load_subjects(portraits, side, split, grid.out / "portraits.npy", say),
-        photos=load_subjects(photos, side, "all", grid.out / "photos.npy", say),
+        photos=Photos.of(load_subjects(photos, side, "all", grid.out / "photos.npy", say), instruments),
         how=Inverting(steps=steps),
     )
 

@@ -47,7 +47,7 @@ def evaluate(
       transfer evaluate runs/render64 held-out --photos photos --out evaluation-direct --direct
     """
     from transfer.device import keep_freed_memory, pick_device
-    from transfer.evaluation.evaluate import Inverting, way_through
+    from transfer.evaluation.evaluate import Inverting, Photos, way_through
     from transfer.evaluation.evaluate import evaluate as run_evaluation
     from transfer.evaluation.look import Instruments
     from transfer.evaluation.subjects import load_subjects
@@ -66,5 +66,5 @@ def evaluate(
             "without the held-out network identity is told by the one that training and inversion use: get it with"
             " `drfhq models fetch dlib-densenet`"
         )
-    run_evaluation(way, given, real, instruments, out, say)
+    run_evaluation(way, given, Photos.of(real, instruments), instruments, out, say)
     click.echo(out / "evaluation.html")

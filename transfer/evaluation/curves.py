@@ -32,6 +32,8 @@ from transfer.randomness import Purpose, SampleRandom
 FloatArray = npt.NDArray[np.float64]
 SEED: Final = 12345
 """Of the latents: none that a run trains with."""
+LANDMARKED: Final = 64
+"""Latents whose landmarks are compared."""
 BATCH_PIXELS: Final = 512**2
 
 
@@ -40,7 +42,7 @@ class Point:
     """A snapshot: ``kernel`` distance of its images to the renders, and per latent (L,) what it keeps of the source's.
 
     ``similarity`` by the judging network, ``resnet_similarity`` by the one the identity term trains against;
-    ``missed`` counts images without a face, ``diversity`` is the mean identity distance between two of its people.
+    ``missed`` is the share of images without a face, ``diversity`` the mean identity distance between two people.
     """
 
     images: int
@@ -49,7 +51,7 @@ class Point:
     resnet_similarity: FloatArray
     landmark_error: FloatArray
     skin: FloatArray
-    missed: int
+    missed: float
     diversity: float
     spread: float
 
@@ -98,12 +100,12 @@ class Latents:
             if len(look) == len(self.z) and bool(look.densenet.shape[1]) == (self.instruments.densenet is not None):
                 return look
         self.say(f"measuring {stored.with_suffix('')}")
-        look = self.instruments.look(_images(placed(generator(), self.grid.device), self.z))
+        look = self.instruments.look(_images(placed(generator(), self.grid.device), self.z), LANDMARKED)
         look.save(path)
         return look
 
     def _features(self, portraits: Portraits, count: int) -> FloatArray:
-        """Of as many renders as there are latents at most, drawn anew for nobody: mirror images after the pictures."""
+        """Of as many renders as there are latents at most, mirror images after the pictures."""
         both = [(row, flip) for flip in (False, True) for row in portraits.usable.tolist()][:count]
         parts = [both[i : i + 32] for i in range(0, len(both), 32)]
         batches = (portraits.picked([row for row, _ in part], [flip for _, flip in part]) for part in parts)
@@ -120,7 +122,7 @@ class Latents:
             resnet_similarity=theirs.similarity["resnet"],
             landmark_error=theirs.landmark_error,
             skin=theirs.skin,
-            missed=look.missed,
+            missed=look.missed / len(look.landmarks),
             diversity=pairwise_distance(look.embeddings[look.judge]),
             spread=spread(look.features),
         )

@@ -35,6 +35,19 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
+class Photos:
+    """What outputs are held against: the pictures, and what was measured of them, landmarks apart."""
+
+    subjects: Subjects
+    look: Look
+
+    @classmethod
+    def of(cls, subjects: Subjects, instruments: Instruments) -> Photos:
+        """Look at them, once for all evaluations."""
+        return cls(subjects, _look(instruments, subjects.pixels, landmarks_of=0))
+
+
+@dataclass(frozen=True, eq=False)
 class Evaluated:
     """An evaluation: its summary, and by figure a value a portrait."""
 
@@ -92,7 +105,7 @@ def way_through(
 
 
 def evaluate(
-    way: Way, portraits: Subjects, photos: Subjects, instruments: Instruments, out: Path, say: Callable[[str], None]
+    way: Way, portraits: Subjects, photos: Photos, instruments: Instruments, out: Path, say: Callable[[str], None]
 ) -> Evaluated:
     """Translate the portraits, measure, and write the reports into ``out``; what was inverted there is not again.
 
@@ -106,20 +119,21 @@ def evaluate(
             f" {portraits.landmark_scheme!r}: build them with the same detector"
         )
     translated = translate(way, portraits, out / "inverted", say)
-    say("looking at inputs, outputs and photos")
-    before, after, theirs = (_look(instruments, one) for one in (portraits.pixels, translated.real, photos.pixels))
+    say("looking at inputs and outputs")
+    before, after = (_look(instruments, one) for one in (portraits.pixels, translated.real))
     figures = each(before, after, portraits.faces, _reconstruction(portraits.pixels, translated.rendered))
-    realism, judged = realism_of(theirs, before, after, portraits.people)
+    realism, judged = realism_of(photos.look, before, after, portraits.people)
     summary = summarise(before, after, figures, portraits.faces, realism)
     if judged is not None:
         figures |= {"photo_score_input": judged.inputs, "photo_score_output": judged.outputs}
-    _write(out, way, portraits, photos, summary, figures, translated)
+    _write(out, way, portraits, photos.subjects, summary, figures, translated)
     return Evaluated(summary, figures)
 
 
-def _look(instruments: Instruments, pixels: Pixels) -> Look:
+def _look(instruments: Instruments, pixels: Pixels, landmarks_of: int | None = None) -> Look:
     device = next(instruments.resnet.parameters()).device
-    return instruments.look(to_tensor(pixels[i : i + 32], device) for i in range(0, len(pixels), 32))
+    parts = (to_tensor(pixels[i : i + 32], device) for i in range(0, len(pixels), 32))
+    return instruments.look(parts, landmarks_of)
 
 
 def _reconstruction(a: Pixels, b: Pixels) -> FloatArray:

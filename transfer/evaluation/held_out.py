@@ -13,7 +13,7 @@ import numpy as np
 
 from transfer.checkpoints import load_checkpoint
 from transfer.device import placed
-from transfer.evaluation.evaluate import Evaluated, Inverting, evaluate
+from transfer.evaluation.evaluate import Evaluated, Inverting, Photos, evaluate
 from transfer.evaluation.figures import means_by, worst
 from transfer.evaluation.grid import Cell
 from transfer.evaluation.look import Instruments
@@ -30,7 +30,7 @@ class HeldOut:
     """Portraits of people no cell was trained on, photos to hold their outputs against, and how they are inverted."""
 
     portraits: Subjects
-    photos: Subjects
+    photos: Photos
     how: Inverting
 
 

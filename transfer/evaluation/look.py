@@ -33,9 +33,10 @@ STRANGERS = {RESNET: RESNET_STRANGERS, DENSENET: DENSENET_STRANGERS}
 @dataclass(frozen=True)
 class Look:
     """N faces: ``features`` (N, 512) of the ResNet's stages, embeddings ``resnet`` and ``densenet`` (N, 128),
-    ``landmarks`` (N, 68, 2) as shares of the side, NaN where no face was found, and ``skin`` (N, 4, 3) in L*a*b*.
+    ``landmarks`` (M, 68, 2) as shares of the side, NaN where no face was found, and ``skin`` (N, 4, 3) in L*a*b*.
 
-    ``densenet`` is (N, 0) where the held-out network is not at hand.
+    Landmarks are of the first M faces, all or as many as were asked for. ``densenet`` is (N, 0) where the held-out
+    network is not at hand.
     """
 
     features: FloatArray
@@ -60,7 +61,7 @@ class Look:
 
     @property
     def missed(self) -> int:
-        """Pictures in which no face was found."""
+        """Pictures in which no face was found, of those that one was looked for in."""
         return int(np.isnan(self.landmarks).any(axis=(1, 2)).sum())
 
     def save(self, path: Path) -> None:
@@ -99,16 +100,21 @@ class Instruments:
         return cls(load_resnet().to(device), held_out, make_detector())
 
     @torch.no_grad()
-    def look(self, parts: Iterable[Tensor]) -> Look:
-        """Of images (n, 3, R, R) in [-1, 1] on the networks' device, part by part."""
-        return joined([self._look(chunk) for part in parts for chunk in torch.split(part, CHUNK)])
+    def look(self, parts: Iterable[Tensor], landmarks_of: int | None = None) -> Look:
+        """Of images (n, 3, R, R) in [-1, 1] on the networks' device, part by part; landmarks, which take as long as
+        all else together, of the first so many, None for all."""
+        looks: list[Look] = []
+        for chunk in (chunk for part in parts for chunk in torch.split(part, CHUNK)):
+            done = sum(len(look) for look in looks)
+            looks.append(self._look(chunk, len(chunk) if landmarks_of is None else max(0, landmarks_of - done)))
+        return joined(looks)
 
-    def _look(self, images: Tensor) -> Look:
+    def _look(self, images: Tensor, landmarks_of: int) -> Look:
         return Look(
             features=face_features(self.resnet, images),
             resnet=_array(self.resnet.embed(images)),
             densenet=_array(self.densenet.embed(images)) if self.densenet else np.empty((len(images), 0)),
-            landmarks=crop_landmarks(to_pixels(images), self.detector),
+            landmarks=crop_landmarks(to_pixels(images[:landmarks_of]), self.detector),
             skin=skin_colours(images),
         )
 
@@ -121,7 +127,7 @@ def joined(looks: list[Look]) -> Look:
 @dataclass(frozen=True)
 class Kept:
     """What N faces keep, one value a face: identity ``distance`` and ``similarity`` by network (1 the same picture, 0
-    strangers), ``landmark_error`` over the eyes' distance (NaN where either has no face), ``skin`` CIEDE2000."""
+    strangers), ``landmark_error`` over the eyes' distance (NaN where either has none), ``skin`` CIEDE2000."""
 
     distance: Mapping[str, FloatArray]
     similarity: Mapping[str, FloatArray]
@@ -135,10 +141,12 @@ def kept(before: Look, after: Look) -> Kept:
         name: np.asarray(np.linalg.norm(ours - after.embeddings[name], axis=1))
         for name, ours in before.embeddings.items()
     }
+    errors = np.full(len(before), np.nan)
+    errors[: len(before.landmarks)] = landmark_error(before.landmarks, after.landmarks)
     return Kept(
         distance=distance,
         similarity={name: 1 - values / STRANGERS[name] for name, values in distance.items()},
-        landmark_error=landmark_error(before.landmarks, after.landmarks),
+        landmark_error=errors,
         skin=skin_difference(before.skin, after.skin),
     )
 

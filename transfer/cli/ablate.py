@@ -111,16 +111,21 @@ def _held_out(
     grid: Grid, instruments: Instruments, portraits: Path, split: str, photos: Path, steps: int | None
 ) -> HeldOut:
     from transfer.checkpoints import load_checkpoint
-    from transfer.evaluation.evaluate import Inverting, Photos
+    from transfer.evaluation.evaluate import Compared, Inverting, Seen
     from transfer.evaluation.held_out import HeldOut
     from transfer.evaluation.subjects import load_subjects
 
     side = load_checkpoint(grid.init).generator.spec.resolution
-    return HeldOut(
-        portraits=load_subjects(portraits, side, split, grid.out / "portraits.npy", say),
-        photos=Photos.of(load_subjects(photos, side, "all", grid.out / "photos.npy", say), instruments),
-        how=Inverting(steps=steps),
+    given, everyone, real = (
+        load_subjects(path, side, of, grid.out / f"{name}.npy", say)
+        for path, of, name in (
+            (portraits, split, "portraits"),
+            (portraits, "all", "strangers"),
+            (photos, "all", "photos"),
+        )
     )
+    compared = Compared(photos=Seen.of(real, instruments), strangers=Seen.of(everyone, instruments))
+    return HeldOut(portraits=given, compared=compared, how=Inverting(steps=steps))
 
 
 def _words(text: str) -> list[str]:

@@ -47,7 +47,7 @@ def evaluate(
       transfer evaluate runs/render64 held-out --photos photos --out evaluation-direct --direct
     """
     from transfer.device import keep_freed_memory, pick_device
-    from transfer.evaluation.evaluate import Inverting, Photos, way_through
+    from transfer.evaluation.evaluate import Compared, Inverting, Seen, way_through
     from transfer.evaluation.evaluate import evaluate as run_evaluation
     from transfer.evaluation.look import Instruments
     from transfer.evaluation.subjects import load_subjects
@@ -58,13 +58,15 @@ def evaluate(
     way = way_through(run, instruments, how, direct=direct, generator=generator)
     side = way.rendered.spec.resolution
     given = load_subjects(portraits, side, split, out / "portraits.npy", say)
+    everyone = given if split == "all" else load_subjects(portraits, side, "all", out / "strangers.npy", say)
     real = load_subjects(photos, side, "all", out / "photos.npy", say)
-    for line in (*given.left_out, *real.left_out):
+    for line in (*everyone.left_out, *real.left_out):
         say(f"left out {line}")
     if instruments.densenet is None:
         say(
             "without the held-out network identity is told by the one that training and inversion use: get it with"
             " `drfhq models fetch dlib-densenet`"
         )
-    run_evaluation(way, given, Photos.of(real, instruments), instruments, out, say)
+    compared = Compared(photos=Seen.of(real, instruments), strangers=Seen.of(everyone, instruments))
+    run_evaluation(way, given, compared, instruments, out, say)
     click.echo(out / "evaluation.html")

@@ -175,7 +175,7 @@ def _portraits(rows: Sequence[Row]) -> str:
     for recipe, found in known:
         names = ("identity", "recognised", "nearer", "landmark_error", "skin_delta_e")
         one, two, three, four, five = (shown(found.figures[name], 1 if name == "skin_delta_e" else 3) for name in names)
-        gap = f"{found.worst_race} −{100 * found.worst_race_gap:.0f} points" if found.worst_race else "–"
+        gap = f"{found.worst_race}: {100 * found.worst_race_gap:.0f} points less" if found.worst_race_gap > 0 else "–"
         real = (f"{found.kernel_outputs:.4f}", f"{found.auc_outputs:.3f}")
         lines.append([recipe, str(found.images), one, shown(found.lead), two, three, four, five, *real, gap])
     people = known[0][1].figures["identity"].people

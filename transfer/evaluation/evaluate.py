@@ -28,6 +28,7 @@ from transfer.evaluation.report import to_markdown
 from transfer.evaluation.subjects import Subjects
 from transfer.evaluation.translated import Translated, Way, translate
 from transfer.inversion.make import make_inverter
+from transfer.metrics.identity import Gallery
 from transfer.run_folder import RunFolder
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,16 +36,32 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Photos:
-    """What outputs are held against: the pictures, and what was measured of them, landmarks apart."""
+class Seen:
+    """Faces, and what was measured of them, landmarks apart."""
 
     subjects: Subjects
     look: Look
 
     @classmethod
-    def of(cls, subjects: Subjects, instruments: Instruments) -> Photos:
+    def of(cls, subjects: Subjects, instruments: Instruments) -> Seen:
         """Look at them, once for all evaluations."""
-        return cls(subjects, _look(instruments, subjects.pixels, landmarks_of=0))
+        return cls(subjects, look_at(instruments, subjects.pixels, landmarks_of=0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What outputs are held against: ``photos``, and ``strangers``, renders of all people there are, those of the
+    portraits among them."""
+
+    photos: Seen
+    strangers: Seen
+
+    @property
+    def gallery(self) -> Gallery:
+        """The strangers as the judging network sees them."""
+        faces = self.strangers.subjects.faces
+        look = self.strangers.look
+        return Gallery(look.embeddings[look.judge], [face.person for face in faces], [face.kind for face in faces])
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +122,7 @@ def way_through(
 
 
 def evaluate(
-    way: Way, portraits: Subjects, photos: Photos, instruments: Instruments, out: Path, say: Callable[[str], None]
+    way: Way, portraits: Subjects, compared: Compared, instruments: Instruments, out: Path, say: Callable[[str], None]
 ) -> Evaluated:
     """Translate the portraits, measure, and write the reports into ``out``; what was inverted there is not again.
 
@@ -120,17 +137,19 @@ def evaluate(
         )
     translated = translate(way, portraits, out / "inverted", say)
     say("looking at inputs and outputs")
-    before, after = (_look(instruments, one) for one in (portraits.pixels, translated.real))
-    figures = each(before, after, portraits.faces, _reconstruction(portraits.pixels, translated.rendered))
-    realism, judged = realism_of(photos.look, before, after, portraits.people)
+    before, after = (look_at(instruments, one) for one in (portraits.pixels, translated.real))
+    off = _reconstruction(portraits.pixels, translated.rendered)
+    figures = each(before, after, portraits.faces, compared.gallery, off)
+    realism, judged = realism_of(compared.photos.look, before, after, portraits.people)
     summary = summarise(before, after, figures, portraits.faces, realism)
     if judged is not None:
         figures |= {"photo_score_input": judged.inputs, "photo_score_output": judged.outputs}
-    _write(out, way, portraits, photos.subjects, summary, figures, translated)
+    _write(out, way, portraits, compared, summary, figures, translated)
     return Evaluated(summary, figures)
 
 
-def _look(instruments: Instruments, pixels: Pixels, landmarks_of: int | None = None) -> Look:
+def look_at(instruments: Instruments, pixels: Pixels, landmarks_of: int | None = None) -> Look:
+    """What is measured of (N, R, R, 3) uint8."""
     device = next(instruments.resnet.parameters()).device
     parts = (to_tensor(pixels[i : i + 32], device) for i in range(0, len(pixels), 32))
     return instruments.look(parts, landmarks_of)
@@ -145,14 +164,15 @@ def _write(
     out: Path,
     way: Way,
     portraits: Subjects,
-    photos: Subjects,
+    compared: Compared,
     summary: Summary,
     figures: Mapping[str, FloatArray],
     translated: Translated,
 ) -> None:
     about = dict(way.about) | {
-        "portraits": {"digest": portraits.digest, "faces": len(portraits), "left_out": portraits.left_out},
-        "photos": {"digest": photos.digest, "faces": len(photos), "left_out": photos.left_out},
+        "portraits": _words(portraits),
+        "photos": _words(compared.photos.subjects),
+        "strangers": _words(compared.strangers.subjects),
     }
     faces = [
         asdict(face) | {name: float(values[row]) for name, values in figures.items()}
@@ -168,6 +188,10 @@ def _write(
         )
     ]
     write_file(out / "evaluation.html", render(summary, about, rows).encode())
+
+
+def _words(subjects: Subjects) -> dict[str, object]:
+    return {"digest": subjects.digest, "faces": len(subjects), "left_out": subjects.left_out}
 
 
 def _finite(value: object) -> object:

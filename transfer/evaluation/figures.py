@@ -15,7 +15,7 @@ import numpy.typing as npt
 from transfer.evaluation.look import RESNET, Kept, Look, kept
 from transfer.evaluation.subjects import ATTRIBUTES, Subject
 from transfer.metrics.diversity import pairwise_distance, spread
-from transfer.metrics.identity import RECOGNISED, nearest_stranger
+from transfer.metrics.identity import RECOGNISED, Gallery, nearest_stranger
 from transfer.metrics.intervals import Estimate, estimate
 from transfer.metrics.kernel import kernel_distance
 from transfer.metrics.realism import Judged, auc, equal_kernel_distance, jackknife_error, photo_scores
@@ -86,12 +86,15 @@ class Summary:
     missed: tuple[int, int]
 
 
-def each(before: Look, after: Look, subjects: Sequence[Subject], reconstruction: FloatArray) -> dict[str, FloatArray]:
-    """By figure, a value a portrait: NaN where there is none. ``reconstruction`` (N,) is given."""
+def each(
+    before: Look, after: Look, subjects: Sequence[Subject], strangers: Gallery, reconstruction: FloatArray
+) -> dict[str, FloatArray]:
+    """By figure, a value a portrait: NaN where there is none. ``strangers`` are embedded by the judge;
+    ``reconstruction`` (N,) is given."""
     judge, theirs = before.judge, kept(before, after)
     people, kinds = [face.person for face in subjects], [face.kind for face in subjects]
-    strangers = nearest_stranger(after.embeddings[judge], before.embeddings[judge], people, kinds)
-    nearer = np.where(np.isnan(strangers), np.nan, theirs.distance[judge] < strangers)
+    nearest = nearest_stranger(after.embeddings[judge], people, kinds, strangers)
+    nearer = np.where(np.isnan(nearest), np.nan, theirs.distance[judge] < nearest)
     figures = {"identity": theirs.similarity[judge], "recognised": _recognised(theirs, judge), "nearer": nearer}
     if judge != RESNET:
         resnet = _recognised(theirs, RESNET)

@@ -13,7 +13,7 @@ import numpy as np
 
 from transfer.checkpoints import load_checkpoint
 from transfer.device import placed
-from transfer.evaluation.evaluate import Evaluated, Inverting, Photos, evaluate
+from transfer.evaluation.evaluate import Compared, Evaluated, Inverting, evaluate
 from transfer.evaluation.figures import means_by, worst
 from transfer.evaluation.grid import Cell
 from transfer.evaluation.look import Instruments
@@ -27,10 +27,10 @@ POOLED: Final = ("identity", "recognised", "nearer", "landmark_error", "skin_del
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """Portraits of people no cell was trained on, photos to hold their outputs against, and how they are inverted."""
+    """Portraits of people no cell was trained on, what outputs are held against, and how they are inverted."""
 
     portraits: Subjects
-    photos: Photos
+    compared: Compared
     how: Inverting
 
 
@@ -67,7 +67,7 @@ def through(
     )
     out = cell.grid.out / "portraits" / f"{cell.name}-{images:08d}"
     say(f"portraits through {cell.name} after {images} images")
-    return evaluate(way, held_out.portraits, held_out.photos, instruments, out, say)
+    return evaluate(way, held_out.portraits, held_out.compared, instruments, out, say)
 
 
 def pooled(ours: Sequence[Evaluated], reference: Sequence[Evaluated], portraits: Subjects, images: int) -> Pooled:

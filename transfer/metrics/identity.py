@@ -8,6 +8,7 @@ share a mean vector, so their cosines say nothing. Similarity is 1 − d/d0 with
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -33,19 +34,26 @@ ResNet and 4.6 % for the DenseNet. dlib's own thresholds, made for photos, would
 people of one group and sex for one person."""
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Faces to be mistaken for: ``embeddings`` (M, D), whose each is, and its group, None where unknown."""
+
+    embeddings: FloatArray
+    people: Sequence[object]
+    groups: Sequence[object]
+
+
 def nearest_stranger(
-    outputs: FloatArray, inputs: FloatArray, people: Sequence[object], groups: Sequence[object]
+    outputs: FloatArray, people: Sequence[object], groups: Sequence[object], of: Gallery
 ) -> FloatArray:
-    """(N,) distance of each output (N, D) to the nearest input (N, D) of another person of its own group.
+    """(N,) distance of each output (N, D) to the nearest face of another person of its own group.
 
     ``groups`` (N,) may be None where unknown; NaN where there is no such stranger.
     """
-    distances = np.linalg.norm(outputs[:, None] - inputs[None], axis=-1)
-    stranger = np.array(
-        [
-            [p != q and g is not None and g == h for q, h in zip(people, groups, strict=True)]
-            for p, g in zip(people, groups, strict=True)
-        ]
-    ).reshape(distances.shape)
-    nearest = np.where(stranger, distances, np.inf).min(axis=1)
-    return np.asarray(np.where(np.isfinite(nearest), nearest, np.nan))
+    found = np.full(len(outputs), np.nan)
+    for row, (person, group) in enumerate(zip(people, groups, strict=True)):
+        pairs = zip(of.people, of.groups, strict=True)
+        strangers = np.array([group is not None and g == group and p != person for p, g in pairs], dtype=bool)
+        if strangers.any():
+            found[row] = np.linalg.norm(of.embeddings[strangers] - outputs[row], axis=1).min()
+    return found

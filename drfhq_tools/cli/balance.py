@@ -46,6 +46,10 @@ def balance_command(
 
     Says what cannot be reached, and how many renders of whom are missing. The table holds for this state of the data
     set: make it anew after a rebuild. docs/balance.md says how it is computed.
+
+    \b
+    Example:
+      drfhq balance data/ --by race,gender
     """
     from drfhq_tools.atomic import write_file
     from drfhq_tools.balance import BalanceConfig, read_balance

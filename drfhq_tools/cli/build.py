@@ -101,6 +101,10 @@ def build_command(
 
     However it was stopped, the same command goes on where it was. In a finished data set only pictures that are new or
     changed are looked at, and other rules apply to all.
+
+    \b
+    Example:
+      drfhq build --raw renders/ --out data/ --size 256
     """
     from drfhq_tools.build import build, build_shard
     from drfhq_tools.faces import Hands, Models

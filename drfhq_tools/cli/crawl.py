@@ -51,6 +51,10 @@ def crawl_command(
 
     Polite: robots.txt and its delay, one request at a time a host, Retry-After, and the owner's noai and TDM opt-outs
     are obeyed. The same command again goes on where it was cut, and retries what failed. docs/crawl.md tells more.
+
+    \b
+    Example:
+      drfhq crawl gallery.toml --out raw/ --contact you@example.org --rights-basis 'written permission'
     """
     request = _request(site, urls, settings)
     if dry_run:

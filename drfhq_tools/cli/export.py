@@ -43,6 +43,10 @@ def export_command(
     parquet: shards with the pictures in them, as the Hugging Face Hub has them. imagefolder: pictures in train/,
     validation/ and test/ with metadata.parquet. stylegan: the zip NVIDIA's trainers take. `datasets.load_dataset` opens
     the first two. The same export once more does nothing.
+
+    \b
+    Example:
+      drfhq export data/ --format stylegan --out data.zip
     """
     if label is not None and kind != "stylegan":
         raise UsageError(f"--label is for --format stylegan; {kind} has every column of the manifest")

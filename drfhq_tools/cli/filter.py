@@ -39,6 +39,10 @@ def filter_command(
     Settings that are not named stay as DATA was built with. Only rules, splits and how sure a labeler must be can
     change. Tightening takes no pictures; loosening cuts the faces gained, and them alone, from the pictures in RAW.
     What was decided in a review since is applied; a verdict that was taken back needs `drfhq build`.
+
+    \b
+    Example:
+      drfhq filter data/ --set yaw_deg=30 --dry-run
     """
     from drfhq_tools.faces import Hands
     from drfhq_tools.refilter import refilter

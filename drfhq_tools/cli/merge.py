@@ -17,6 +17,10 @@ def merge_command(ctx: click.Context, data: Path) -> None:
 
     `drfhq build --shard i/N` makes them, for each i from 0 to N - 1, in any order and on any machines that share DATA.
     Duplicates, splits and numbers need all of them, so they are settled here. The shards are then taken away.
+
+    \b
+    Example:
+      drfhq merge data/
     """
     from drfhq_tools.build import merge_shards
 

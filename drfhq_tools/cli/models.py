@@ -43,7 +43,12 @@ def models_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list instead of a table.")
 @click.pass_obj
 def list_command(registry: Registry | None, /, models_dir: Path | None, as_json: bool) -> None:
-    """Every entry: what it is for, its licence, and whether the file is here and whole."""
+    """Every entry: what it is for, its licence, and whether the file is here and whole.
+
+    \b
+    Example:
+      drfhq models list
+    """
     from drfhq_tools.models import models_folder, status_of
 
     found = [(entry, status_of(entry, models_dir)) for entry in _registry(registry).values()]
@@ -63,6 +68,10 @@ def fetch_command(ctx: click.Context, /, names: tuple[str, ...], everything: boo
     """Download the weights NAMES, resuming what was begun; only files of the known sha256 are kept.
 
     Prints each file's path. Exit code 3 when some were fetched and some failed.
+
+    \b
+    Example:
+      drfhq models fetch yunet
     """
     from drfhq_tools.models import Download, entry_of, fetch
 
@@ -94,6 +103,10 @@ def verify_command(ctx: click.Context, /, names: tuple[str, ...], models_dir: Pa
     """Check the weights NAMES, or all, against the registry's sha256.
 
     Exit code 1 when one is damaged, 3 when one that was named is missing.
+
+    \b
+    Example:
+      drfhq models verify
     """
     from drfhq_tools.models import entry_of, status_of
 

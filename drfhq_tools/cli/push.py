@@ -56,6 +56,10 @@ def push_command(
     Needs a token: `hf auth login`, or HF_TOKEN. What the repository has is not sent again, what was taken out of DATA
     goes out of it. Pictures rated mature are never pushed. Each release is recorded in DATA/releases. The same command
     goes on with a push that was cut.
+
+    \b
+    Example:
+      drfhq push data/ --repo user/DRFHQ --dry-run
     """
     from drfhq_tools.publish import PushCutError, Request, planned, send
 

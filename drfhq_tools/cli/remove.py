@@ -43,6 +43,10 @@ def remove_command(
     DATA/tombstones.parquet keeps them out of later builds there; give it to other builds and to crawls with
     --tombstones. Delete the raw pictures yourself: their paths are printed. Exit code 3: some of what was named is not
     there.
+
+    \b
+    Example:
+      drfhq remove data/ --author 'Ann Artist' --reason 'asked by the artist' --runs runs/ --dry-run
     """
     from drfhq_tools.remove import Request, read_list, remove
 

@@ -17,6 +17,10 @@ def report_command(data: Path, out: Path | None, raw: Path | None) -> None:
     Who is in it and how sure that is, from raw pictures to kept faces with the reasons, faces by cell, the worst by
     every measure, what was left out, copies, licences, splits. It holds small copies of faces: share it as you would
     share them.
+
+    \b
+    Example:
+      drfhq report data/ --raw renders/
     """
     from drfhq_tools.report import write_report
 

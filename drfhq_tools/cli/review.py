@@ -29,6 +29,10 @@ def review_command(data: Path, reviewer: str | None, port: int, show_page: bool)
 
     The page can be reached from this machine alone, by the address that is printed. Every decision is at once a line of
     DATA/reviews.jsonl, which the next `drfhq build` applies; nothing else is changed. Ctrl-C ends it.
+
+    \b
+    Example:
+      drfhq review data/ --reviewer ana
     """
     from drfhq_tools.local_page import Gate, Guarded, listen, need_web_extra, server_of, show
 

@@ -47,6 +47,10 @@ def stats_command(
 
     Evenness is Pielou's, the entropy of the shares over its maximum: 1 where all classes are equally frequent. See
     docs/balance.md for the other figures and the format of a target.
+
+    \b
+    Example:
+      drfhq stats data/ --target uniform
     """
     from drfhq_tools.errors import UsageError
     from drfhq_tools.stats import read_agreements, read_stats, read_target

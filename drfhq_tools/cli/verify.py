@@ -24,6 +24,10 @@ def verify_command(ctx: click.Context, data: Path, deep: bool, as_json: bool) ->
 
     Tables are held against their schema, their vocabulary, their numbers' ranges and each other, crops against their
     rows, splits against leaks. Exit code 0: nothing found; 1: something was.
+
+    \b
+    Example:
+      drfhq verify data/ --deep
     """
     from drfhq_tools.verify import verify
 

@@ -24,12 +24,17 @@ DOCUMENTS = [
     "docs/checkpoints.md",
     "docs/crawl.md",
     "docs/duplicates.md",
+    "docs/losses.md",
+    "docs/guide-artist.md",
+    "docs/guide-researcher.md",
+    "docs/guide-steward.md",
     "docs/models.md",
+    "docs/onnx.md",
     "docs/publish.md",
     "docs/quality.md",
     "docs/report.md",
     "docs/review.md",
-    "docs/steward.md",
+    "docs/serve.md",
     "docs/training.md",
     "demo/generator/CARD.md",
 ]
@@ -68,10 +73,12 @@ def test_flags_change_only_on_purpose() -> None:
 
 
 def documented() -> Iterator[tuple[str, str]]:
-    """Each command a document shows in an indented block."""
+    """Each command a document shows in an indented or fenced block."""
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in re.findall(r"^ {4,}((?:drfhq|transfer) .*)$", text, flags=re.MULTILINE):
+        for line in re.findall(
+            r"^(?: {4,}|(?=(?:drfhq|transfer) [^`]*$))((?:drfhq|transfer) .*)$", text, flags=re.MULTILINE
+        ):
             yield name, line
 
 
@@ -84,6 +91,22 @@ def test_documents_name_commands_and_flags_that_exist(document: str, line: str) 
     assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, f"{document}: {line}"
     required = {option.opts[-1] for option in command.params if isinstance(option, click.Option) and option.required}
     assert required <= set(words), f"{document}: {line} lacks {required - set(words)}"
+
+
+@pytest.mark.parametrize("calls", list(COMMANDS))
+def test_help_shows_an_example_of_the_command_that_holds(calls: str) -> None:
+    command = COMMANDS[calls]
+    _, _, after = (command.help or "").partition("Example")
+    examples = [
+        shlex.split(line)
+        for line in after.splitlines()
+        if line.strip().startswith(f"{calls} ") or line.strip() == calls
+    ]
+    assert examples, f"{calls} --help shows no example"
+    required = {option.opts[-1] for option in command.params if isinstance(option, click.Option) and option.required}
+    for words in examples:
+        assert {word.split("=")[0] for word in words if word.startswith("--")} <= set(flags(command)), words
+        assert required <= set(words), words
 
 
 @pytest.mark.parametrize("program", ["drfhq", "transfer"])

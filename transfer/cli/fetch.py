@@ -27,6 +27,10 @@ def fetch(ctx: click.Context, /, name: str | None, accept_license: bool, models_
 
     None of them is part of this tool, and all come under other terms than it. Prints the file's path, for
     `transfer convert`.
+
+    \b
+    Example:
+      transfer fetch nvidia-ffhq-1024 --accept-license
     """
     from drfhq_tools.models import Download, entry_of, resolve
     from drfhq_tools.models import fetch as download

@@ -17,6 +17,10 @@ def info(checkpoint: Path, as_json: bool) -> None:
     """Say what CHECKPOINT holds: layout, shapes, parameters, origin, licence, hashes.
 
     Of other tools' files it says what `transfer convert` would make of them. Nothing that the file names is run.
+
+    \b
+    Example:
+      transfer info photo64.safetensors
     """
     from transfer.checkpoints.about import about
 

@@ -212,7 +212,7 @@ class Studio:
             desk.inverted = self.renderer.invert(desk.picture, faces)
         scene = self.renderer.decode(desk.inverted, control)
         if self.keep is not None:
-            self.say(f"kept {write_scene(scene, free_stem(self.keep, desk.name))}")
+            self.say(f"kept {write_scene(scene, free_stem(self.keep, desk.name), control)}")
         figures = tuple(
             {"index": face.index, "identity_similarity": round(face.identity_similarity, 3)} for face in scene.faces
         )

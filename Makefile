@@ -23,7 +23,7 @@ lint: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,plots,crawl,hub,web]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,plots,crawl,hub,web,onnx]"
 	touch $(INSTALLED)
 
 clean:

@@ -11,6 +11,7 @@ from transfer.cli.apply import apply
 from transfer.cli.blend import blend
 from transfer.cli.convert import convert
 from transfer.cli.evaluate import evaluate
+from transfer.cli.export import export
 from transfer.cli.fetch import fetch
 from transfer.cli.finetune import finetune
 from transfer.cli.generate import generate
@@ -60,6 +61,7 @@ for command in (
     metrics,
     blend,
     serve,
+    export,
     ablate,
     evaluate,
 ):

@@ -59,7 +59,7 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
 def modulated_rgb(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
     """Mix ``x`` (N, I, H, W) by ``weight`` (3, I, 1, 1) modulated by ``styles`` (N, I): (N, 3, H, W), as ``x``."""
     own = weight.flatten(1)[None] * styles[:, None, :]
-    return torch.bmm(own.to(x.dtype), x.flatten(2)).view(len(x), -1, *x.shape[2:])
+    return torch.bmm(own.to(x.dtype), x.flatten(2)).view(x.shape[0], -1, *x.shape[2:])
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, up: bool) -> Tensor:
@@ -70,4 +70,4 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, up: bool) -> Te
 
 def _own_weights_pay(x: Tensor, weight: Tensor, styles: Tensor) -> bool:
     differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, styles))
-    return len(x) == 1 and not differentiated and weight.numel() < x[0].numel()
+    return x.shape[0] == 1 and not differentiated and weight.numel() < x[0].numel()

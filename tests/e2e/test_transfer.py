@@ -104,6 +104,29 @@ def test_a_source_without_discriminator_gets_one_that_follows_from_the_seed(stud
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_recipe_decides_what_options_leave_open(studio: Path, tmp_path: Path) -> None:
+    """Plain with one lazy term of the user's, then the source's coarse layers."""
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("swap_from = 8\n[train]\ng_lr = 0.001\nbatch = 8\n", encoding="utf-8")
+    out = tmp_path / "run"
+    result = finetune(studio, "--recipe", recipe, "--term", "structure=1/2", "--out", out, kimg=0.008)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(out / "swapped-g_ema.safetensors")
+    about = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert (about["weights"], about["config"]["every"]) == ({"structure": 1.0}, {"structure": 2})
+    assert (about["config"]["g_lr"], about["config"]["batch"]) == (0.001, 4), "an option overrides the recipe"
+    made, tuned, source = (
+        load_checkpoint(out / f"{name}.safetensors").generator.synthesis
+        for name in ("swapped-g_ema", "g_ema", "source")
+    )
+    assert torch.equal(made.const, source.const)
+    assert torch.equal(made.blocks[1].conv.weight, tuned.blocks[1].conv.weight)  # type: ignore[union-attr, arg-type]
+    assert not torch.equal(tuned.const, source.const)
+    refused = finetune(studio, "--recipe", "direct", "--out", out, kimg=0.008)
+    assert refused.exit_code == 2
+    assert "trains nothing" in refused.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a signal to one process needs POSIX")
 def test_a_run_asked_to_stop_saves_itself_and_goes_on_to_the_same_weights(studio: Path) -> None:
     words = [*("finetune", "--data", studio / "data", "--init", studio / "source.safetensors", "--out", studio / "cut")]

@@ -62,12 +62,12 @@ CONSISTENCY_TERMS: Final[dict[str, LossTerm]] = {
         LossTerm("distance", 0.0, distance, looks=True),
     )
 }
-"""Each term with its weight in the recipe ``drfhq``.
+"""Each term with its weight in the recipe ``drfhq``; those of weight 0 are off in it.
 
-Unweighted, one person rendered twice in other light (and other pose) costs 0.11 identity, 0.20 geometry (0.28 where the
-head turned), 0.27 colour; two people 0.86, 0.54 (0.62), 1.07 (medians, 42 people, 64 x 64). There the gradient to a
-picture has norm 0.48, 0.075 and 0.87, the adversarial one 0.35: the weights lie between making the values and making
-the pulls alike.
+The weights lie between making the values and making the pulls alike: unweighted, one person rendered twice in other
+light and pose costs 0.11 identity, 0.28 geometry, 0.28 colour, two people 0.85, 0.61, 1.05 (medians, 42 people, 64 x
+64), and the gradient to a picture has norm 0.55, 0.085 and 0.86, the adversarial one 0.35. ``benchmarks/losses.py``
+measures all of them, ``docs/losses.md`` has the table.
 """
 
 

@@ -42,10 +42,14 @@ def tables(summary: Summary) -> list[Table]:
     everyone = Group("everyone", summary.overall)
     found = [Table("Everyone", head, [_row(everyone, names)])]
     for attribute, groups in summary.groups.items():
-        gaps = [_gap(name, summary.worst[attribute][name].gap) for name in names]
-        where = [summary.worst[attribute][name].label or "–" for name in names]
-        last = ["worst group's gap", "", "", *(f"{gap} {who}" for gap, who in zip(gaps, where, strict=True))]
-        rows = [*(_row(group, names) for group in groups), last]
+        rows = [_row(group, names) for group in groups]
+        if len(groups) > 1:
+            gaps = [summary.worst[attribute][name] for name in names]
+            words = (
+                f"{_number(name, gap.gap)} {gap.label}" if gap.label else "–"
+                for name, gap in zip(names, gaps, strict=True)
+            )
+            rows.append(["worst group's gap", "", "", *words])
         found.append(Table(f"By {_ATTRIBUTES[attribute]}", head, rows))
     return [*found, *([_realism(summary)] if summary.realism else []), _sets(summary)]
 
@@ -90,10 +94,6 @@ def _row(group: Group, names: Sequence[str]) -> list[str]:
     first = group.figures["identity"]
     words = [estimate_words(name, group.figures[name]) for name in names]
     return [group.label, str(first.people), str(first.count), *words]
-
-
-def _gap(name: str, gap: float) -> str:
-    return _number(name, gap) if np.isfinite(gap) else "–"
 
 
 def _number(name: str, value: float) -> str:

@@ -97,7 +97,7 @@ def resume(state: TrainState, folder: RunFolder, say: Callable[[str], None]) -> 
 
 def remove_leftovers(folder: RunFolder) -> None:
     """Remove what a killed process was writing."""
-    for name in (folder.state.name, folder.g_ema.name, folder.best.name, "*.png"):
+    for name in (folder.state.name, folder.g_ema.name, folder.best.name, folder.log.name, "*.png"):
         for part in folder.root.rglob(f"{name}.part*"):
             part.unlink(missing_ok=True)
 

@@ -182,7 +182,8 @@ def _portraits(request: RunRequest, folder: RunFolder, resolution: int, console:
 def _loop(trainer: Trainer, folder: RunFolder, schedule: Schedule, console: Console) -> None:
     """Step until the schedule's end; save at every snapshot, at the end, and before giving way to a request to stop."""
     state, processes = trainer.state, trainer.processes
-    log = LossLog(folder.log, state.images) if processes.first else None
+    with storing(folder):
+        log = LossLog(folder.log, state.images) if processes.first else None
     measured = schedule.measure if processes.first else 0
     meter = Meter(trainer.data, measured, trainer.config.seed, trainer.device) if measured else None
     board = Board(folder.board, state.images) if processes.first and schedule.tensorboard else None

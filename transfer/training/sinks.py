@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from drfhq_tools.atomic import write_file
 from transfer.data import Portraits, resized, to_pixels
 from transfer.device import images_at_once
 from transfer.errors import ConfigError
@@ -41,9 +42,10 @@ class LossLog:
     def __init__(self, path: Path, images: int) -> None:
         self.path = path
         self._sums: dict[str, tuple[float, int]] = {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if _images_of(line) <= images]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        kept = "".join(f"{line}\n" for line in text.splitlines() if _images_of(line) <= images)
+        if kept != text:
+            write_file(path, kept.encode())
 
     def add(self, losses: dict[str, float]) -> None:
         """Count one step's losses."""

@@ -12,7 +12,7 @@ from transfer.checkpoints import load_encoder
 from transfer.errors import ConfigError
 from transfer.inversion.base import Inverter
 from transfer.inversion.encoder import EncoderInverter
-from transfer.inversion.optimise import OptimiseInverter, OptimiseSettings, RefineInverter
+from transfer.inversion.optimise import REFINE_LR, OptimiseInverter, OptimiseSettings, RefineInverter
 from transfer.inversion.pivotal import PivotalInverter, PivotalSettings
 from transfer.inversion.wspace import WSpace
 from transfer.networks.encoder import Encoder
@@ -60,7 +60,7 @@ def make_inverter(
     first = EncoderInverter(found)
     if name == "encoder":
         return first
-    settings = replace(settings, wplus_steps=steps or REFINE_STEPS)
+    settings = replace(settings, wplus_steps=steps or REFINE_STEPS, lr=REFINE_LR)
     return RefineInverter(first, settings, identity, WSpace(found.mean, found.basis))
 
 

@@ -144,8 +144,9 @@ def evaluate(
     summary = summarise(before, after, figures, portraits.faces, realism)
     if judged is not None:
         figures |= {"photo_score_input": judged.inputs, "photo_score_output": judged.outputs}
-    _write(out, way, portraits, compared, summary, figures, translated)
-    return Evaluated(summary, figures)
+    found = Evaluated(summary, figures)
+    _write(out, way, portraits, compared, found, translated)
+    return found
 
 
 def look_at(instruments: Instruments, pixels: Pixels, landmarks_of: int | None = None) -> Look:
@@ -165,8 +166,7 @@ def _write(
     way: Way,
     portraits: Subjects,
     compared: Compared,
-    summary: Summary,
-    figures: Mapping[str, FloatArray],
+    found: Evaluated,
     translated: Translated,
 ) -> None:
     about = dict(way.about) | {
@@ -175,19 +175,19 @@ def _write(
         "strangers": _words(compared.strangers.subjects),
     }
     faces = [
-        asdict(face) | {name: float(values[row]) for name, values in figures.items()}
+        asdict(face) | {name: float(values[row]) for name, values in found.figures.items()}
         for row, face in enumerate(portraits.faces)
     ]
-    document = {"about": about, "summary": asdict(summary), "portraits": faces}
+    document = {"about": about, "summary": asdict(found.summary), "portraits": faces}
     write_file(out / "evaluation.json", (json.dumps(_finite(document), indent=1) + "\n").encode())
-    write_file(out / "evaluation.md", to_markdown(summary, about).encode())
+    write_file(out / "evaluation.md", to_markdown(found.summary, about).encode())
     rows = [
-        Shown(face.name, float(figures["identity"][row]), images)
+        Shown(face.name, float(found.figures["identity"][row]), images)
         for row, (face, *images) in enumerate(
             zip(portraits.faces, portraits.pixels, translated.rendered, translated.real, strict=True)
         )
     ]
-    write_file(out / "evaluation.html", render(summary, about, rows).encode())
+    write_file(out / "evaluation.html", render(found.summary, about, rows).encode())
 
 
 def _words(subjects: Subjects) -> dict[str, object]:

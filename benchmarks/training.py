@@ -95,6 +95,7 @@ def tried(
     except torch.OutOfMemoryError:
         return {"error": "out of memory"}
     finally:
+        torch.compiler.reset()  # past some recompilations torch would run the next variant uncompiled, unasked
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()

@@ -92,7 +92,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
-    with _LENIENT:
+    with LENIENT:
         try:
             image = Image.open(file)
         except UnidentifiedImageError as error:
@@ -134,7 +134,8 @@ class _Lenience(AbstractContextManager[None]):
                 self._before.close()
 
 
-_LENIENT: Final = _Lenience()
+LENIENT: Final = _Lenience()
+"""To open a picture in, wherever Pillow is asked directly."""
 
 
 def _unidentified(file: IO[bytes]) -> DecodeError:

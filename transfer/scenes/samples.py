@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from drfhq_tools.errors import DecodeError
-from drfhq_tools.imageio import decode_picture
+from drfhq_tools.imageio import LENIENT, decode_picture
 from drfhq_tools.png import SIGNATURE
 from drfhq_tools.records import Pixels, RejectReason
 from transfer.scenes.colour import Converter, from_srgb
@@ -94,14 +93,8 @@ def read(path: Path) -> Picture:
 def decode(data: bytes) -> Picture:
     """As :func:`read`, of a file's bytes."""
     pixels = decode_picture(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is odd in the metadata is no matter of ours
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # decode_picture has judged the size
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                picture = _own(image, data, pixels)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    with LENIENT, Image.open(io.BytesIO(data)) as image:  # decode_picture has judged the size
+        picture = _own(image, data, pixels)
     return replace(picture, sha256=hashlib.sha256(data).hexdigest())
 
 

@@ -6,6 +6,7 @@ Nothing is written but to the folder for results, where there is one. A tab that
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 import time
@@ -19,9 +20,10 @@ from typing import Final
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from drfhq_tools.errors import DrfhqError
-from drfhq_tools.imageio import encode_png
+from drfhq_tools.imageio import LENIENT, encode_png
 from drfhq_tools.records import Detection
 from transfer.errors import NoFaceError
 from transfer.render2real import Inverted, Pixels, RenderedToReal, Scene
@@ -195,13 +197,13 @@ class Studio:
         return desk is not None and self.clock() - desk.seen <= PATIENCE_S
 
     def _look(self, desk: Desk, data: bytes) -> None:
-        picture = decode(data)
-        height, width = picture.pixels.shape[:2]
-        if width * height > self.limits.pixels:
+        megapixels = self.limits.pixels / 1e6
+        if pixel_count(data) > self.limits.pixels:
             raise TooLargeError(
-                f"{width} × {height} pixels are more than {self.limits.pixels / 1e6:g} megapixels: shrink the picture, "
-                "start the page with a larger --max-megapixels, or use transfer apply"
+                f"the picture has more than {megapixels:g} megapixels: shrink it, start the page with a larger "
+                "--max-megapixels, or use transfer apply"
             )
+        picture = decode(data)
         faces = self.renderer.detect(picture)
         desk.view, desk.faces, desk.picture = encode_png(viewed(picture.pixels)), faces, picture
 
@@ -225,6 +227,15 @@ class Studio:
             return
         desk.trouble = f"it failed ({type(error).__name__}: {str(error)[:200]}); the terminal says more"
         self.say("".join(traceback.format_exception(error)))
+
+
+def pixel_count(data: bytes) -> int:
+    """Pixels of a picture by its header, before any is decoded; 0 where the header says nothing."""
+    try:
+        with LENIENT, Image.open(io.BytesIO(data)) as image:
+            return image.width * image.height
+    except Exception:  # a damaged header raises nearly anything; decoding will say what is wrong
+        return 0
 
 
 def cleaned(name: str) -> str:

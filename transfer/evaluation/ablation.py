@@ -94,9 +94,9 @@ def _with_portraits(
 
 
 def matched_snapshot(cell: Cell, curve: Curve, matched: Matched) -> int:
-    """The cell's snapshot, by images, nearest to where the reference ends; the last if it does not come there."""
-    place = matched.places.get((curve.recipe, curve.seed))
-    images = curve.points[-1 if place is None else place.nearest].images
+    """The cell's snapshot, by images, next to where it is compared with the reference; the last if it is not."""
+    pair = matched.pairs.get((curve.recipe, curve.seed))
+    images = curve.points[-1 if pair is None else pair.own.nearest].images
     return images if images in cell.snapshots else max(cell.snapshots)
 
 

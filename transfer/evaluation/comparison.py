@@ -30,8 +30,8 @@ FIGURES: Final[Mapping[str, Callable[[Point], FloatArray]]] = {
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One recipe over its seeds. ``kernel`` at the end of each; ``end`` and ``matched`` hold :data:`FIGURES`, the
-    latter None where the recipe does not come to the reference's distance; ``lead`` is by how much the reference keeps
-    more identity there, latent by latent."""
+    latter where the recipe is compared with the reference, None where it has not moved; ``reference`` is the identity
+    the reference keeps there, ``lead`` how much more that is, latent by latent."""
 
     recipe: str
     judge: str
@@ -41,6 +41,7 @@ class Row:
     kernel_matched: tuple[float, ...]
     end: Mapping[str, Estimate]
     matched: Mapping[str, Estimate] | None
+    reference: Estimate | None
     lead: Estimate | None
     missed: float
     diversity: float
@@ -68,7 +69,8 @@ class Row:
             "matched_kernel_distance": float(np.mean(self.kernel_matched)) if self.kernel_matched else "",
         }
         columns |= _columns(self.matched or {}, "matched_")
-        columns |= _columns({"reference_lead": self.lead} if self.lead else {}, "matched_")
+        versus = {"reference_identity": self.reference, "reference_lead": self.lead}
+        columns |= _columns({name: value for name, value in versus.items() if value}, "matched_")
         return columns | (_portrait_columns(self.portraits) if self.portraits else {})
 
 
@@ -85,40 +87,28 @@ def _row(curves: Sequence[Curve], reference: Sequence[Curve], matched: Matched, 
     ends = [curve.points[-1] for curve in curves]
     latents = len(ends[0].similarity)
     there = {name: matched.values(curves, of) for name, of in FIGURES.items()}
-    places = [matched.places.get((curve.recipe, curve.seed)) for curve in curves]
-    kernels = [
-        float(place.of([np.array(point.kernel) for point in curve.points]))
-        for place, curve in zip(places, curves, strict=True)
-        if place is not None
-    ]
+    kernels = matched.values(curves, lambda point: np.array([point.kernel]))
+    ours, theirs = there["identity"], None
+    if curves[0].recipe != matched.reference:
+        theirs = matched.reference_values(curves, reference, FIGURES["identity"])
     return Row(
         recipe=curves[0].recipe,
         judge=curves[0].judge,
         seeds=tuple(curve.seed for curve in curves),
         images=ends[0].images,
         kernel=tuple(point.kernel for point in ends),
-        kernel_matched=tuple(kernels) if len(kernels) == len(curves) else (),
+        kernel_matched=() if kernels is None else tuple(kernels.tolist()),
         end={
             name: over_latents(np.concatenate([of(point) for point in ends]), latents) for name, of in FIGURES.items()
         },
         matched={name: over_latents(values, latents) for name, values in there.items() if values is not None} or None,
-        lead=_lead(curves, reference, matched, latents),
+        reference=None if theirs is None else over_latents(theirs, latents),
+        lead=None if theirs is None or ours is None else over_latents(theirs - ours, latents),
         missed=float(np.mean([point.missed for point in ends])),
         diversity=float(np.mean([point.diversity for point in ends])),
         spread=float(np.mean([point.spread for point in ends])),
         seconds=seconds,
     )
-
-
-def _lead(curves: Sequence[Curve], reference: Sequence[Curve], matched: Matched, latents: int) -> Estimate | None:
-    if curves[0].recipe == matched.reference:
-        return None
-    seeds = {curve.seed for curve in curves}
-    theirs = matched.values([curve for curve in reference if curve.seed in seeds], FIGURES["identity"])
-    ours = matched.values(curves, FIGURES["identity"])
-    if ours is None or theirs is None or len(ours) != len(theirs):
-        return None
-    return over_latents(theirs - ours, latents)
 
 
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
@@ -153,13 +143,16 @@ def to_markdown(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    second = ["recipe", "kernel distance", "identity", f"{rows[0].recipe} keeps more by", "landmark error", "skin ΔE"]
+    first_name = rows[0].recipe
+    second = ["recipe", "kernel distance", "identity", f"{first_name} there", f"{first_name} keeps more by"]
+    second += ["landmark error", "skin ΔE"]
     matched = [[row.recipe, *_matched_words(row)] for row in rows]
     return (
         f"Identity by {judge}: 1 the same picture, 0 strangers; means over {rows[0].end['identity'].people} latents and"
         f" seeds {', '.join(map(str, rows[0].seeds))}, in brackets 95 % intervals over latents.\n\n"
         f"At the end of the budget, {rows[0].images} images:\n\n{_table(first, ends)}\n"
-        f"Where {rows[0].recipe} ends, at its kernel distance to the renders:\n\n{_table(second, matched)}"
+        f"Where {first_name} ends, at its kernel distance to the renders; a recipe that does not come so near is"
+        f" compared where it comes nearest, with {first_name} at that distance:\n\n{_table(second, matched)}"
         + _portraits(rows)
     )
 
@@ -197,9 +190,10 @@ def shown(value: Estimate | None, digits: int = 3) -> str:
 
 def _matched_words(row: Row) -> list[str]:
     if row.matched is None or not row.kernel_matched:
-        return ["does not come there", "–", "–", "–", "–"]
+        return ["has not moved", "–", "–", "–", "–", "–"]
     return [
-        *(" / ".join(f"{value:.4f}" for value in row.kernel_matched), shown(row.matched["identity"]), shown(row.lead)),
+        *(" / ".join(f"{value:.4f}" for value in row.kernel_matched), shown(row.matched["identity"])),
+        *(shown(row.reference), shown(row.lead)),
         *(shown(row.matched["landmark_error"]), shown(row.matched["skin_delta_e"], 1)),
     ]
 

@@ -16,7 +16,7 @@ from transfer.evaluation.evaluate import Compared, Seen, evaluate
 from transfer.evaluation.figures import each, realism_of, summarise
 from transfer.evaluation.grid import Grid, claim, training_name, training_seconds
 from transfer.evaluation.look import Instruments, Look, kept
-from transfer.evaluation.matched import Place, match, place_at
+from transfer.evaluation.matched import Place, last_place_at, match, place_at
 from transfer.evaluation.page import MOST, Shown, render
 from transfer.evaluation.report import tables
 from transfer.evaluation.report import to_markdown as evaluation_markdown
@@ -74,7 +74,7 @@ def test_recipes_are_compared_at_the_first_ones_end() -> None:
         curve("direct", (0.2, 1.0)),
     ]
     rows, matched = compare(curves, {"drfhq": 9.0, "plain": 5.0, "frozen": 5.0, "direct": 0.0})
-    assert matched.targets == {0: 0.1}
+    assert matched.pairs["direct", 0] is None
     drfhq, plain, frozen, direct = rows
     assert plain.end["identity"].mean == pytest.approx(0.3)
     assert plain.matched is not None
@@ -84,9 +84,14 @@ def test_recipes_are_compared_at_the_first_ones_end() -> None:
     assert plain.lead is not None
     assert plain.lead.mean == pytest.approx(0.3)
     assert drfhq.lead is None
-    assert frozen.matched is direct.matched is None, "they do not come there"
-    words = to_markdown(rows)
-    assert words.count("does not come there") == 2
+    assert direct.matched is None, "it has not moved"
+    assert frozen.matched is not None
+    assert frozen.reference is not None
+    assert frozen.kernel_matched == (0.18,), "it does not come there: both are read where it came nearest"
+    assert (frozen.matched["identity"].mean, frozen.reference.mean) == pytest.approx((0.9, 1 - 0.2 * 0.2))
+    assert frozen.lead is not None
+    assert frozen.lead.mean == pytest.approx(0.06)
+    assert to_markdown(rows).count("has not moved") == 1
     table = to_csv([row.flat() for row in rows]).splitlines()
     header, values = table[0].split(","), table[2].split(",")
     assert dict(zip(header, values, strict=True))["matched_identity"] == "0.5"
@@ -101,12 +106,19 @@ def test_seeds_are_matched_each_to_its_own_and_pooled_by_latent() -> None:
             points = [point(0, 0.3, 1.0, 40), point(1000, end, people - loss, 40)]
             curves.append(Curve(recipe, seed, "densenet", points))
     rows, matched = compare(curves, {"drfhq": 1.0, "plain": 1.0})
-    assert matched.targets == {0: 0.1, 1: 0.12}
+    assert [pair and pair.own.index for pair in matched.pairs.values()] == [1, 1, 1, 1]
     assert rows[1].seeds == (0, 1)
     assert rows[1].lead is not None
     assert (rows[1].lead.mean, rows[1].lead.low) == pytest.approx((0.2, 0.2)), "paired, people cancel"
     assert rows[0].end["identity"].people == 40, "two seeds of a latent are no two people"
     assert match(curves[:2], "drfhq").values(curves[2:], lambda p: p.similarity) is None
+
+
+def test_the_reference_is_read_where_it_last_comes_down() -> None:
+    kernels = [0.20, 0.10, 0.14, 0.06]
+    assert last_place_at(kernels, 0.12) == Place(2, pytest.approx(0.25))
+    assert last_place_at(kernels, 0.06) == Place(3, 0.0)
+    assert last_place_at(kernels, 0.3) == Place(0, 0.0)
 
 
 def faces(count: int = 8) -> list[Subject]:

@@ -2,8 +2,8 @@
 
 Tensors on PyTorch's ``meta`` device have shapes and no content, so the trainer's own step runs on them in seconds,
 whatever the size. A dispatch mode sees every tensor come and go and adds up the bytes that are alive: weights,
-gradients, optimisers, the average, the source generator, activations, double backward of the penalties. The second
-step is the one that counts, when the optimisers hold what they will hold, with every lazy penalty due.
+gradients, optimisers, the average, the source generator, activations, double backward of the penalties. What counts is
+the hungriest step after the first, when the optimisers hold what they will hold: with lazy penalties due or without.
 
 What a process takes beyond its tensors was measured (``tests/unit/transfer/test_footprint.py`` holds it to 20 %).
 """
@@ -75,9 +75,10 @@ def footprint(
     config = _countable(replace(config, batch=max(2, config.batch // processes)))
     with LiveBytes() as live:
         trainer = _trainer(spec, config, replace(schedule, compile=False), tuned=tuned)
-        for _ in range(2):
-            trainer.state.steps = 0  # when every penalty is due
-            live.peak = live.now
+        trainer.step()
+        live.peak = live.now
+        for steps in (0, 1, config.path_length_every):  # every penalty is due, or none, or one while images are kept
+            trainer.state.steps = steps
             trainer.step()
         standing, peak = live.now / MIB, live.peak / MIB
     networks = {"generator": trainer.state.generator, "discriminator": trainer.state.discriminator}

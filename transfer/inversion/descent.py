@@ -40,7 +40,7 @@ class Schedule:
 
     @property
     def over(self) -> bool:
-        return self.t > 1.0 - 0.5 / self.steps
+        return not self.steps or self.t > 1.0 - 0.5 / self.steps
 
 
 @dataclass(frozen=True)

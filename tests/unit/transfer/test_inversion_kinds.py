@@ -239,3 +239,10 @@ def test_geometry_portrait_by_portrait_averages_to_the_training_loss() -> None:
 def test_contradictory_pivotal_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         PivotalSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_no_steps_leave_the_start_as_it_was() -> None:
+    start = torch.ones(2, 3)
+    result = descend(start, 0, 0.1, lambda v: v.square().sum(dim=1))
+    assert torch.equal(result.best, start)
+    assert result.curve == []

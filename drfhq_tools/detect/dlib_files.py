@@ -1,4 +1,5 @@
-"""dlib's models, found in the installed package face_recognition_models and loaded once per process.
+"""dlib's models, found in the installed package face_recognition_models. The landmark model is loaded once a process,
+the detectors once a thread: they keep what they work with in themselves.
 
 The package itself cannot be imported (it asks for pkg_resources, which current setuptools lacks), so only its folder is
 used. The 68-point model was trained on iBUG 300-W: research use only. dlib's own code is under the Boost licence.
@@ -7,8 +8,9 @@ used. The 68-point model was trained on iBUG 300-W: research use only. dlib's ow
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Protocol, cast
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, cast
 
 import dlib
 import numpy as np
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from drfhq_tools.models import package_file as model_path
 
 Grey = npt.NDArray[np.uint8]
+Model = TypeVar("Model")
 
 
 class Point(Protocol):
@@ -68,13 +71,25 @@ class ShapePredictor(Protocol):
     def __call__(self, image: npt.NDArray[np.uint8], box: Rectangle) -> Shape: ...
 
 
-@functools.cache
+def _once_a_thread(load: Callable[[], Model]) -> Callable[[], Model]:
+    kept = threading.local()
+
+    @functools.wraps(load)
+    def loaded() -> Model:
+        if not hasattr(kept, "model"):
+            kept.model = load()
+        return cast(Model, kept.model)
+
+    return loaded
+
+
+@_once_a_thread
 def hog() -> HogDetector:
     """The frontal HOG detector, which is part of dlib itself."""
     return cast(HogDetector, dlib.get_frontal_face_detector())
 
 
-@functools.cache
+@_once_a_thread
 def mmod() -> CnnDetector:
     """The max-margin CNN detector."""
     return cast(CnnDetector, dlib.cnn_face_detection_model_v1(str(model_path("mmod_human_face_detector.dat"))))

@@ -1,6 +1,7 @@
 """Detectors and landmarks on the shipped renders and on NASA's portrait of Eileen Collins (from scikit-image)."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -51,6 +52,19 @@ def face() -> Detection:
 def test_an_unknown_detector_is_refused_with_the_choices() -> None:
     with pytest.raises(UsageError, match=r"'haar'.*dlib"):
         make_detector("haar")
+
+
+def test_threads_do_not_work_in_one_anothers_detector() -> None:
+    greys = [np.ascontiguousarray(cv2.cvtColor(FACE, cv2.COLOR_RGB2GRAY)[step:, step:]) for step in (0, 20, 40)]
+
+    def boxes(index: int) -> tuple[list[int], list[float]]:
+        rects, scores, _ = dlib_files.hog().run(greys[index % 3], 0, 0.0)
+        return [rect.left() for rect in rects], list(scores)
+
+    alone = [boxes(index) for index in range(3)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(boxes, range(90)))
+    assert together == alone * 30
 
 
 def test_one_face_is_found_where_it_is(face: Detection) -> None:

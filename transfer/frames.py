@@ -151,9 +151,10 @@ def _warm(renderer: RenderedToReal, before: Tensor) -> Inverter:
     given = renderer.inverter
     if isinstance(given, OptimiseInverter):
         steps = round(_WARM_SHARE * (given.settings.w_steps + given.settings.wplus_steps))
-        return RefineInverter(_Known(before), replace(given.settings, wplus_steps=max(1, steps)), given.network)
+        settings = replace(given.settings, wplus_steps=max(1, steps))
+        return RefineInverter(_Known(before), settings, given.network, given.starts(renderer.tuned).space)
     if isinstance(given, RefineInverter):
-        return RefineInverter(_Known(before), given.settings, given.network)
+        return RefineInverter(_Known(before), given.settings, given.network, given.space(renderer.tuned))
     return given
 
 

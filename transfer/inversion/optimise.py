@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from transfer.errors import ConfigError
 from transfer.inversion.base import Inversion, Inverter, check_size
 from transfer.inversion.descent import descend
 from transfer.inversion.likeness import Likeness, LikenessWeights
+from transfer.inversion.remembered import Remembered
 from transfer.inversion.wspace import WSpace, sampled_w
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet
@@ -72,14 +74,14 @@ class OptimiseInverter:
     def __init__(self, settings: OptimiseSettings | None = None, network: IdentityNet | None = None) -> None:
         self.settings = settings or OptimiseSettings()
         self.network = network
+        self.starts = Remembered(partial(Starts.sampled, self.settings.seed, self.settings.candidates))
 
     def __call__(self, generator: Generator, targets: Tensor) -> Inversion:
         """Invert (N, 3, R, R); raises ConfigError if R is not the generator's resolution."""
         check_size(generator, targets)
         settings = self.settings
-        w = sampled_w(generator, settings.seed, settings.candidates)
-        space = WSpace.fitted(w)
-        start = closest(generator, w[: settings.candidates], targets)
+        starts = self.starts(generator)
+        space, start = starts.space, starts.closest(targets)
         loss = latent_loss(generator, targets, space, settings, self.network)
         common = descend(space.to_v(start)[:, None, :], settings.w_steps, settings.lr, loss)
         own = descend(common.best.expand(-1, generator.spec.num_ws, -1), settings.wplus_steps, settings.lr, loss)
@@ -98,15 +100,15 @@ class RefineInverter:
         space: WSpace | None = None,
     ) -> None:
         self.first = first
-        self.space = space
         self.settings = settings or OptimiseSettings(wplus_steps=40, lr=REFINE_LR)
         self.network = network
+        self.space = Remembered(partial(_space, space, self.settings.seed))
 
     def __call__(self, generator: Generator, targets: Tensor) -> Inversion:
         """Invert (N, 3, R, R); raises ConfigError if R is not the generator's resolution."""
         start = self.first(generator, targets)
         settings = self.settings
-        space = self.space or WSpace.fitted(sampled_w(generator, settings.seed))
+        space = self.space(generator)
         loss = latent_loss(generator, targets, space, settings, self.network)
         own = descend(space.to_v(start.ws), settings.wplus_steps, settings.lr, loss, settled=True)
         return decoded(generator, space.to_w(own.best), tuple(own.curve), start.notes + own.notes)
@@ -143,12 +145,36 @@ def decoded(generator: Generator, ws: Tensor, curve: tuple[float, ...], notes: t
     return Inversion(ws, generator.synthesis(ws), curve, notes=notes)
 
 
-@torch.no_grad()
-def closest(generator: Generator, candidates: Tensor, targets: Tensor) -> Tensor:
-    """For each target the candidate (w_dim,) whose 16² thumbnail is nearest: (N, w_dim)."""
-    thumbnails = []
-    for w in torch.split(candidates, images_at_once(generator.spec.resolution)):
-        images = generator.synthesis(generator.broadcast(w))
-        thumbnails.append(functional.adaptive_avg_pool2d(images, THUMBNAIL_PX).flatten(1))
-    wanted = functional.adaptive_avg_pool2d(targets, THUMBNAIL_PX).flatten(1)
-    return candidates[torch.cdist(wanted, torch.cat(thumbnails)).argmin(dim=1)]
+@dataclass(frozen=True)
+class Starts:
+    """Random latents of a generator to start from: ``candidates`` (M, w_dim), their ``thumbnails`` (M, 3·16²), and the
+    ``space`` that they and more of them span."""
+
+    space: WSpace
+    candidates: Tensor
+    thumbnails: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def sampled(cls, seed: int, count: int, generator: Generator) -> Starts:
+        """``count`` of the seed's; all their images are computed once, some at a time."""
+        w = sampled_w(generator, seed, count)
+        candidates = w[:count]
+        images = (
+            generator.synthesis(generator.broadcast(part))
+            for part in torch.split(candidates, images_at_once(generator.spec.resolution))
+        )
+        return cls(WSpace.fitted(w), candidates, torch.cat([thumbnail(each) for each in images]))
+
+    def closest(self, targets: Tensor) -> Tensor:
+        """(N, w_dim): for each target the candidate whose thumbnail is nearest."""
+        return self.candidates[torch.cdist(thumbnail(targets), self.thumbnails).argmin(dim=1)]
+
+
+def thumbnail(images: Tensor) -> Tensor:
+    """(N, 3, R, R) → (N, 3·16²)."""
+    return functional.adaptive_avg_pool2d(images, THUMBNAIL_PX).flatten(1)
+
+
+def _space(given: WSpace | None, seed: int, generator: Generator) -> WSpace:
+    return given or WSpace.fitted(sampled_w(generator, seed))

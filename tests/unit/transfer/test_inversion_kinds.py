@@ -1,5 +1,7 @@
 """Inverters by name; refinement, pivotal tuning and its carrying over; descents that go astray or come to rest."""
 
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from transfer.inversion import (
 from transfer.inversion.descent import PATIENCE, descend
 from transfer.inversion.likeness import Likeness, LikenessWeights, field_distance
 from transfer.inversion.make import GENERATOR_HASH
+from transfer.inversion.remembered import Remembered
 from transfer.inversion.wspace import WSpace, sampled_w
 from transfer.losses.functional import geometry_loss, gradient_field
 from transfer.networks.discriminator import Discriminator
@@ -246,3 +249,33 @@ def test_no_steps_leave_the_start_as_it_was() -> None:
     result = descend(start, 0, 0.1, lambda v: v.square().sum(dim=1))
     assert torch.equal(result.best, start)
     assert result.curve == []
+
+
+def test_what_is_remembered_of_a_generator_lasts_until_its_weights_change(generator: Generator) -> None:
+    asked: list[Generator] = []
+
+    def make(one: Generator) -> float:
+        asked.append(one)
+        return float(one.synthesis.const.detach().sum())
+
+    remembered = Remembered(make)
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(remembered, [generator] * 8))) == 1
+    assert len(asked) == 1
+    with torch.no_grad():
+        generator.synthesis.const.add_(1.0)
+    assert remembered(generator) == float(generator.synthesis.const.detach().sum())
+    generator.load_state_dict(Generator(generator.spec).state_dict())
+    assert remembered(generator) == float(generator.synthesis.const.detach().sum())
+    other = Generator(generator.spec)
+    assert remembered(other) == float(other.synthesis.const.detach().sum())
+    assert len(asked) == 4
+
+
+def test_what_is_remembered_keeps_no_generator_alive(generator: Generator) -> None:
+    one = Generator(generator.spec)
+    gone = weakref.ref(one)
+    remembered = Remembered(lambda generator: generator.spec.resolution)
+    assert remembered(one) == 32
+    del one
+    assert gone() is None

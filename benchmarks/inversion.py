@@ -1,20 +1,23 @@
 """Quality of inversion against CPU seconds, on portraits of a split that the run was not trained on.
 
     python benchmarks/inversion.py RUN --data DATA --split test --densenet FILE [--inverters encoder,optimise:300,…]
-        [--count 16] [--plot frontier.png] [--sheet sheet.png]
+        [--seen TRAINED_ON] [--photos PHOTOS] [--count 16] [--plot frontier.png] [--sheet sheet.png]
 
 An inverter is named as `transfer apply` names it, with its steps behind a colon; pivotal's weight change is carried to
 the realistic generator at the strengths behind a second colon: pivotal:60:0+0.5+1. One row each: identity similarity
 (0 strangers, 1 the same picture) of the realistic output with the portrait, by the network never trained against and by
 the one that was; of the generator's own reconstruction with the portrait; root mean square error of the reconstruction
 and of the realistic output, in 0..1; edges' disagreement inside the face (0 alike); CPU seconds a portrait on
-one thread. Means with their standard error over people.
+one thread. Means with their standard error over people. With ``--photos``, a data set of photographs, the kernel
+distance of the outputs' face features to theirs at equal counts (0 alike) with its jackknife error; its first row is
+the portraits themselves. One portrait a person, and nobody who is in the data set ``--seen``.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,13 +29,16 @@ from torch import Tensor
 
 from drfhq_tools.imageio import read_picture
 from drfhq_tools.manifest import open_manifest
+from drfhq_tools.records import FaceRecord
 from transfer.checkpoints import load_checkpoint
 from transfer.data import resized, to_pixels, to_tensor
 from transfer.device import placed
 from transfer.inversion import Inversion, carried, make_inverter
 from transfer.inversion.likeness import field_distance
 from transfer.losses.functional import gradient_field
+from transfer.metrics.features import face_features
 from transfer.metrics.identity import identity_distance, identity_similarity
+from transfer.metrics.realism import equal_kernel_distance, jackknife_error
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet, load_densenet, load_resnet
 from transfer.run_folder import RunFolder
@@ -52,6 +58,7 @@ class Row:
     figures: dict[str, np.ndarray]
     rendered: Tensor
     real: Tensor
+    realism: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Bench:
     densenet: IdentityNet
     targets: Tensor
     people: list[str]
+    photos: np.ndarray | None = None
 
     def rows(self, wish: str) -> Iterator[Row]:
         """One a strength of pivotal tuning, else one; ``wish`` is NAME[:STEPS[:STRENGTH+STRENGTH…]]."""
@@ -81,7 +89,18 @@ class Bench:
         for strength in [float(word) for word in rest[1].split("+")] if len(rest) > 1 else [0.0]:
             real = torch.cat([self._real(part, strength) for part in parts])
             label = f"{name} {steps or ''}".strip() + (f", carried {strength:g}" if len(rest) > 1 else "")
-            yield Row(label, seconds, self._figures(rendered, real), rendered, real)
+            yield Row(label, seconds, self._figures(rendered, real), rendered, real, self.realism(real))
+
+    def realism(self, images: Tensor) -> tuple[float, float] | None:
+        """Kernel distance (N, 3, R, R) → photographs, and its standard error; None where there are none."""
+        if self.photos is None:
+            return None
+        photos, features = self.photos, face_features(self.resnet, images)
+
+        def distance(chosen: np.ndarray) -> float:
+            return equal_kernel_distance(photos, features[chosen])
+
+        return distance(np.ones(len(features), dtype=bool)), jackknife_error(distance, self.people)
 
     @torch.no_grad()
     def _real(self, part: Inversion, strength: float) -> Tensor:
@@ -122,37 +141,60 @@ def over_people(values: np.ndarray, people: list[str]) -> tuple[float, float]:
 def table(rows: list[Row], people: list[str]) -> str:
     """Markdown."""
     names = list(rows[0].figures)
-    lines = [f"| inverter | CPU s | {' | '.join(names)} |", "|---|---" + "|---" * len(names) + "|"]
+    far = ["distance to photos"] if rows[0].realism else []
+    lines = [f"| inverter | CPU s | {' | '.join(names + far)} |", "|---|---" + "|---" * len(names + far) + "|"]
     for row in rows:
-        cells = [f"{mean:.3f} ±{error:.3f}" for mean, error in (over_people(row.figures[n], people) for n in names)]
-        lines.append(f"| {row.name} | {row.seconds:.2f} | {' | '.join(cells)} |")
+        cells = [over_people(row.figures[name], people) for name in names] + ([row.realism] if row.realism else [])
+        words = [f"{mean:.3f} ±{error:.3f}" for mean, error in cells]
+        lines.append(f"| {row.name} | {row.seconds:.2f} | {' | '.join(words)} |")
     return "\n".join(lines)
 
 
 def plot(rows: list[Row], people: list[str], path: Path) -> None:
-    """Held-out identity and reconstruction against seconds."""
+    """Held-out identity, reconstruction and, where it was measured, distance to photographs against seconds."""
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("identity, held out", "own error"), strict=True):
-        for kind in dict.fromkeys(row.name.split()[0].rstrip(",") for row in rows):
-            chosen = [row for row in rows if row.name.split()[0].rstrip(",") == kind]
-            points = [over_people(row.figures[name], people) for row in chosen]
+    panels = [("identity, held out", "identity of the realistic output"), ("own error", "error of the reconstruction")]
+    if rows[0].realism:
+        panels.append(("", "kernel distance to photographs"))
+    figure = Figure(figsize=(4.4 * len(panels), 4.0), layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for kind in dict.fromkeys(kind_of(row) for row in rows):
+            chosen = [row for row in rows if kind_of(row) == kind]
+            points = [over_people(row.figures[name], people) if name else row.realism or (0.0, 0.0) for row in chosen]
             means, errors = zip(*points, strict=True)
-            axes.errorbar([row.seconds for row in chosen], means, errors, marker="o", label=kind, capsize=2)
-        axes.set(xscale="log", xlabel="CPU seconds a portrait", ylabel=name)
+            seconds = [row.seconds for row in chosen]
+            axes.errorbar(seconds, means, errors, marker="o", label=kind, capsize=2, lw=1.2, elinewidth=0.6)
+            for row, mean in zip(chosen, means, strict=True):
+                word = row.name.removeprefix(kind).split(", carried ")[-1].strip()
+                axes.annotate(word, (row.seconds, mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        axes.set(xscale="log", xlabel="CPU seconds a portrait", title=title)
         axes.grid(alpha=0.3)
-    figure.axes[0].legend()
-    figure.savefig(path, dpi=110)
+    figure.axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=90)
 
 
-def held_out(data: Path, split: str, side: int, count: int) -> tuple[Tensor, list[str]]:
-    """Portraits (N, 3, side, side) spread over the split's people, and whose they are."""
+def kind_of(row: Row) -> str:
+    """The inverter without its steps."""
+    return row.name.split()[0].rstrip(",")
+
+
+def pictures(faces: list[FaceRecord], root: Path, side: int) -> Tensor:
+    """(N, 3, side, side) of a data set's faces."""
+    return to_tensor(np.stack([resized(read_picture(root / face.image_path), side) for face in faces]))
+
+
+def held_out(data: Path, split: str, side: int, count: int, seen: Path | None) -> tuple[Tensor, list[str]]:
+    """Portraits (N, 3, side, side), one a person, spread over the split's people less those ``seen``; and of whom."""
     manifest = open_manifest(data)
-    faces = [face for face in manifest.faces if split in ("all", face.split)]
-    faces = [faces[i] for i in np.unique(np.linspace(0, len(faces) - 1, min(count, len(faces))).round().astype(int))]
-    pixels = np.stack([resized(read_picture(manifest.root / face.image_path), side) for face in faces])
-    return to_tensor(pixels), [face.subject_id or face.face_id for face in faces]
+    known = {face.subject_id for face in open_manifest(seen).faces} if seen else set[str | None]()
+    first = {face.subject_id or face.face_id: face for face in manifest.faces if split in ("all", face.split)}
+    people = sorted(name for name, face in first.items() if face.subject_id not in known)
+    if not people:
+        sys.exit(f"{data}: nobody is left in split {split!r}")
+    chosen = np.unique(np.linspace(0, len(people) - 1, min(count, len(people))).round().astype(int))
+    names = [people[i] for i in chosen]
+    return pictures([first[name] for name in names], manifest.root, side), names
 
 
 def main() -> None:
@@ -166,6 +208,8 @@ def main() -> None:
     )
     parser.add_argument("--inverters", default=USUAL)
     parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--seen", type=Path, help="the data set that run and encoder were trained on")
+    parser.add_argument("--photos", type=Path, help="a data set of photographs, to be held against")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
@@ -176,8 +220,14 @@ def main() -> None:
         for path in (folder.g_ema, folder.source)
     )
     side = tuned.spec.resolution
-    targets, people = held_out(arguments.data, arguments.split, side, arguments.count)
-    bench = Bench(folder, tuned, source, load_resnet(), load_densenet(arguments.densenet), targets, people)
+    targets, people = held_out(arguments.data, arguments.split, side, arguments.count, arguments.seen)
+    resnet, photos = load_resnet(), None
+    if arguments.photos:
+        manifest = open_manifest(arguments.photos)
+        photos = face_features(resnet, pictures(list(manifest.faces), manifest.root, side))
+    bench = Bench(folder, tuned, source, resnet, load_densenet(arguments.densenet), targets, people, photos)
+    if distance := bench.realism(targets):
+        print("distance to photos, portraits: {:.3f} ±{:.3f}".format(*distance))
     rows: list[Row] = []
     for wish in arguments.inverters.split(","):
         for row in bench.rows(wish):
@@ -190,11 +240,11 @@ def main() -> None:
     if arguments.plot:
         plot(rows, people, arguments.plot)
     if arguments.sheet:
-        pictures, labels = [list(to_pixels(targets))], ["portrait"]
+        shown, labels = [list(to_pixels(targets))], ["portrait"]
         for row in rows:
-            pictures += [list(to_pixels(row.rendered)), list(to_pixels(row.real))]
+            shown += [list(to_pixels(row.rendered)), list(to_pixels(row.real))]
             labels += [f"{row.name}: found again", f"{row.name}: realistic"]
-        save_png(grid([row[:12] for row in pictures], labels, zoom=2 if side <= 64 else 1), arguments.sheet)
+        save_png(grid([row[:12] for row in shown], labels, zoom=2 if side <= 64 else 1), arguments.sheet)
 
 
 if __name__ == "__main__":

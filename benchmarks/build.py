@@ -38,12 +38,12 @@ sys.path.insert(0, str(ROOT / "tests" / "unit" / "drfhq_tools"))
 from reference_ffhq import needs_padding, reference_crop, reference_quad  # noqa: E402
 
 from drfhq_tools.align import align  # noqa: E402
+from drfhq_tools.build.ledger import Ledger, Looked  # noqa: E402
+from drfhq_tools.build.look import Models, Task, look_at  # noqa: E402
 from drfhq_tools.config import BuildConfig  # noqa: E402
 from drfhq_tools.detect import make_detector  # noqa: E402
 from drfhq_tools.detect.dlib_files import hog, shape_predictor  # noqa: E402
-from drfhq_tools.faces import Models, Task, look_at  # noqa: E402
 from drfhq_tools.imageio import encode_png, read_picture  # noqa: E402
-from drfhq_tools.ledger import Ledger, Looked  # noqa: E402
 from drfhq_tools.sources.folder import FolderSource  # noqa: E402
 
 SIZE = 1024

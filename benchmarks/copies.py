@@ -21,8 +21,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from drfhq_tools.align import align
+from drfhq_tools.barrier.dedupe import FINE_RADIUS
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.dedupe import FINE_RADIUS
 from drfhq_tools.detect import DetectorSettings, make_detector
 from drfhq_tools.hashing import perceptual_hashes
 from drfhq_tools.imageio import read_picture

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from drfhq_tools.assemble import Gathered, commit, read_build, stage, staging_in
+from drfhq_tools.build.assemble import Gathered, commit, stage, staging_in
+from drfhq_tools.build.look import Hands
+from drfhq_tools.build.refilter import refilter
 from drfhq_tools.config import config_from
-from drfhq_tools.faces import Hands
 from drfhq_tools.hashing import face_id, sha256_bytes
 from drfhq_tools.manifest import open_manifest
-from drfhq_tools.refilter import refilter
+from drfhq_tools.manifest.built import read_build
 
 
 def blow_up(data: Path, out: Path, count: int) -> None:

@@ -15,7 +15,7 @@ import tracemalloc
 
 import numpy as np
 
-from drfhq_tools.dedupe import Hashes, near_groups, near_pairs
+from drfhq_tools.barrier.dedupe import Hashes, near_groups, near_pairs
 
 PLANTED = 1000
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from drfhq_tools.errors import ModelFileError
 from drfhq_tools.labels import LABELERS, labeler_weights
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.records.labels import VOCABULARY
 
 ROOT = Path(__file__).parents[1]
 GROUPINGS = ("gender", "age_group", "race as declared")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from drfhq_tools.identity import identity_groups
+from drfhq_tools.barrier.people import identity_groups
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.records import FaceRecord
 

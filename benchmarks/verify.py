@@ -12,9 +12,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from drfhq_tools.assemble import Gathered, commit, read_build, stage, staging_in
+from drfhq_tools.build.assemble import Gathered, commit, stage, staging_in
 from drfhq_tools.hashing import face_id, sha256_bytes
 from drfhq_tools.manifest import open_manifest
+from drfhq_tools.manifest.built import read_build
 from drfhq_tools.manifest.reader import read_labels
 from drfhq_tools.verify import verify
 

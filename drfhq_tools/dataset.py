@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from drfhq_tools.errors import ManifestError, UsageError
 from drfhq_tools.imageio import read_picture
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
 from drfhq_tools.manifest.schema import MANIFEST_COLUMNS, to_schema
 from drfhq_tools.records import FaceRecord, LabelScores, Pixels, Reject
+from drfhq_tools.records.labels import VOCABULARY
 
 UNKNOWN: Final = "unknown"
 """Asks for faces without a class."""

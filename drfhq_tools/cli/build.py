@@ -16,7 +16,7 @@ from drfhq_tools.config import DETECTOR_NAMES, LABELER_NAMES, BuildConfig, confi
 from drfhq_tools.errors import DrfhqError
 
 if TYPE_CHECKING:
-    from drfhq_tools.assemble import BuildSummary
+    from drfhq_tools.build.assemble import BuildSummary
     from drfhq_tools.workers import Engine
 
 _DEFAULT = BuildConfig()
@@ -106,9 +106,9 @@ def build_command(
     Example:
       drfhq build --raw renders/ --out data/ --size 256
     """
-    from drfhq_tools.build import build, build_shard
-    from drfhq_tools.faces import Hands, Models
-    from drfhq_tools.shards import Shard
+    from drfhq_tools.build.look import Hands, Models
+    from drfhq_tools.build.run import build, build_shard
+    from drfhq_tools.build.shards import Shard
 
     named = {"preset": preset, "labelers": ",".join(labelers) or None, **settings}
     given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)

@@ -13,7 +13,7 @@ from drfhq_tools.cli.progress import progress_bars
 from drfhq_tools.config import parse_settings, read_toml
 
 if TYPE_CHECKING:
-    from drfhq_tools.refilter import Recut
+    from drfhq_tools.build.refilter import Recut
 
 
 @click.command("filter")
@@ -44,8 +44,8 @@ def filter_command(
     Example:
       drfhq filter data/ --set yaw_deg=30 --dry-run
     """
-    from drfhq_tools.faces import Hands
-    from drfhq_tools.refilter import refilter
+    from drfhq_tools.build.look import Hands
+    from drfhq_tools.build.refilter import refilter
 
     changes = (read_toml(config_file) if config_file else {}) | ({"preset": preset} if preset else {})
     processes = (os.cpu_count() or 1) if workers is None else workers

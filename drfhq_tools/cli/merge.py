@@ -22,7 +22,7 @@ def merge_command(ctx: click.Context, data: Path) -> None:
     Example:
       drfhq merge data/
     """
-    from drfhq_tools.build import merge_shards
+    from drfhq_tools.build.run import merge_shards
 
     summary = merge_shards(data)
     if summary is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from drfhq_tools.remove import Removal
+    from drfhq_tools.removal.remove import Removal
 
 _PATH = click.Path(path_type=Path)
 
@@ -48,7 +48,7 @@ def remove_command(
     Example:
       drfhq remove data/ --author 'Ann Artist' --reason 'asked by the artist' --runs runs/ --dry-run
     """
-    from drfhq_tools.remove import Request, read_list, remove
+    from drfhq_tools.removal.remove import Request, read_list, remove
 
     listed = read_list(list_file) if list_file else None
     request = Request(

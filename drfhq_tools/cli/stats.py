@@ -62,7 +62,7 @@ def stats_command(
         return
     stats = read_stats(data, vocabulary=vocabulary, target=read_target(target))
     if plots is not None:
-        from drfhq_tools.plots import write_plots
+        from drfhq_tools.stats.plots import write_plots
 
         _tell(write_plots(stats, plots))
     if as_json:
@@ -73,7 +73,7 @@ def stats_command(
 
 def _compare(agreements: list[Agreement], as_json: bool, plots: Path | None) -> None:
     if plots is not None:
-        from drfhq_tools.plots import write_agreement_plots
+        from drfhq_tools.stats.plots import write_agreement_plots
 
         _tell(write_agreement_plots(agreements, plots))
     if as_json:

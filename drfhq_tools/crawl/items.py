@@ -10,8 +10,8 @@ from typing import Any, Final, Self
 
 from drfhq_tools.crawl.outcomes import Outcome, RefusedError
 from drfhq_tools.crawl.site import Accept
+from drfhq_tools.manifest.tombstones import Tombstones
 from drfhq_tools.ratings import is_mature
-from drfhq_tools.tombstones import Tombstones
 
 MATURE_TAGS: Final = frozenset(
     ("mature", "mature content", "nsfw", "nude", "nudes", "nudity", "erotic", "erotica", "explicit", "adult content")

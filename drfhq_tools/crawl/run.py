@@ -20,7 +20,7 @@ from drfhq_tools.crawl.optout import AGENT
 from drfhq_tools.crawl.outcomes import Outcome
 from drfhq_tools.crawl.site import Accept, Limits, Site
 from drfhq_tools.errors import DrfhqError, MissingExtraError, UsageError
-from drfhq_tools.tombstones import gather_tombstones
+from drfhq_tools.manifest.tombstones import gather_tombstones
 
 if TYPE_CHECKING:
     from drfhq_tools.crawl.fetch import Fetcher

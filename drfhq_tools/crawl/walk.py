@@ -24,8 +24,8 @@ from drfhq_tools.crawl.transport import Reply
 from drfhq_tools.errors import DecodeError
 from drfhq_tools.hashing import settings_digest, sha256_bytes
 from drfhq_tools.imageio import decode_picture
+from drfhq_tools.manifest.tombstones import Tombstones
 from drfhq_tools.records import RejectReason
-from drfhq_tools.tombstones import Tombstones
 
 HOSTS_AT_ONCE: Final = 4
 _PNG: Final = b"\x89PNG"

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.atomic import write_file
-from drfhq_tools.errors import DrfhqError, UsageError
+from drfhq_tools.atomic import disk_trouble_told, write_file
+from drfhq_tools.errors import UsageError
 from drfhq_tools.hashing import sha256_file
 
 LIST_NAME: Final = "export.json"
@@ -102,22 +102,6 @@ def described(path: Path, root: Path) -> ExportedFile:
     """A file that was written, by its name in ``root``."""
     name = path.relative_to(root).as_posix()
     return ExportedFile(path=name, size_bytes=path.stat().st_size, sha256=sha256_file(path))
-
-
-@contextmanager
-def disk_trouble_told(out: Path) -> Iterator[None]:
-    """Says of an error of the operating system what it means for ``out``.
-
-    Raises:
-        DrfhqError: there was one.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise DrfhqError(
-            f"cannot write {out}: {error.strerror or error}; free some space or choose another place: nothing there"
-            " was changed"
-        ) from error
 
 
 def _signed(asked: Asked) -> dict[str, str | int | None]:

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drfhq_tools.assemble import link_or_copy
+from drfhq_tools.atomic import link_or_copy
 from drfhq_tools.export.chosen import HUB_SPLITS, Chosen, Progress, choose, silent
 from drfhq_tools.export.files import Asked, Exported, ExportedFile, described, put_in_place, staged, standing
 

@@ -14,11 +14,11 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.atomic import replacing
+from drfhq_tools.atomic import disk_trouble_told, replacing
 from drfhq_tools.errors import UsageError
 from drfhq_tools.export.chosen import Chosen, Progress, choose, silent
-from drfhq_tools.export.files import Asked, Exported, described, disk_trouble_told
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.export.files import Asked, Exported, described
+from drfhq_tools.records.labels import VOCABULARY
 
 LABEL_NAMES: Final = tuple(VOCABULARY)
 UNKNOWN: Final = "unknown"

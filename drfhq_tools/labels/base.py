@@ -1,7 +1,4 @@
-"""What a labeler is to the rest of the toolkit, and the vocabularies all of them share.
-
-Classes are FairFace's (Kärkkäinen and Joo 2021), stored by name: releases of one data set number them differently.
-"""
+"""What a labeler is to the rest of the toolkit."""
 
 from __future__ import annotations
 
@@ -13,11 +10,7 @@ import numpy.typing as npt
 
 from drfhq_tools.geometry import FloatArray
 from drfhq_tools.records import LabelScores, Pixels
-
-GENDERS: Final = ("female", "male")
-AGE_GROUPS: Final = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
-RACES: Final = ("White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern")
-VOCABULARY: Final = {"gender": GENDERS, "age_group": AGE_GROUPS, "race": RACES}
+from drfhq_tools.records.labels import VOCABULARY
 
 PROBABILITY_DECIMALS: Final = 4
 """What a stored probability keeps: the last bits of a network's arithmetic differ between processors, this does not."""

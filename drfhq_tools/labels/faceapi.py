@@ -24,11 +24,12 @@ import numpy as np
 from drfhq_tools.errors import ModelFileError
 from drfhq_tools.geometry import FloatArray
 from drfhq_tools.labels import layers
-from drfhq_tools.labels.base import AGE_GROUPS, predicted, softmax
+from drfhq_tools.labels.base import predicted, softmax
 from drfhq_tools.labels.chips import rectangle_chip
 from drfhq_tools.labels.layers import Array
 from drfhq_tools.models import ModelFile, resolve
 from drfhq_tools.records import LabelScores, Pixels
+from drfhq_tools.records.labels import AGE_GROUPS
 
 MANIFEST: Final = "faceapi-age-gender-manifest"
 CHIP_PX: Final = 112

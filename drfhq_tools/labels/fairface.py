@@ -16,10 +16,11 @@ import numpy as np
 
 from drfhq_tools.errors import ModelFileError
 from drfhq_tools.geometry import FloatArray
-from drfhq_tools.labels.base import AGE_GROUPS, RACES, predicted, softmax
+from drfhq_tools.labels.base import predicted, softmax
 from drfhq_tools.labels.chips import dlib_chip
 from drfhq_tools.models import ModelFile
 from drfhq_tools.records import LabelScores, Pixels
+from drfhq_tools.records.labels import AGE_GROUPS, RACES
 
 CHIP_PX: Final = 224
 PADDING: Final = 0.25

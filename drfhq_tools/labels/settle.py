@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.labels.declared import NAME as DECLARED
 from drfhq_tools.ratings import is_minor
 from drfhq_tools.records import LabelScores, LabelStatus
+from drfhq_tools.records.labels import VOCABULARY
 
 REVIEW: Final = "review"
 """The labeler of what a person reviewed."""

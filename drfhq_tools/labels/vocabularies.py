@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from drfhq_tools.labels.base import AGE_GROUPS, RACES
 from drfhq_tools.records import MAX_AGE_YEARS
+from drfhq_tools.records.labels import AGE_GROUPS, RACES
 
 
 class Term(NamedTuple):

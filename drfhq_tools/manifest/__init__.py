@@ -1,4 +1,4 @@
-"""The contract between the builder and whoever reads its data: schema v1, writer and reader of the Parquet tables."""
+"""What lies in a data set's folder, the contract with whoever reads it: tables of schema v1, and what keeps them."""
 
 from drfhq_tools.manifest.reader import Manifest, open_manifest
 from drfhq_tools.manifest.schema import SCHEMA_VERSION

@@ -15,10 +15,10 @@ from drfhq_tools import __version__
 from drfhq_tools.atomic import write_file
 from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.export import ExportedFile
-from drfhq_tools.history import face_lists
+from drfhq_tools.manifest.history import face_lists
 from drfhq_tools.manifest.reader import read_columns
+from drfhq_tools.manifest.tombstones import FILE_NAME, read_tombstones
 from drfhq_tools.publish.rights import Rights
-from drfhq_tools.tombstones import FILE_NAME, read_tombstones
 
 FOLDER_NAME: Final = "releases"
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

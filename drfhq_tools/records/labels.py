@@ -1,9 +1,17 @@
-"""What one source says of one attribute of a face."""
+"""What one source says of one attribute of a face, and the classes there are.
+
+Classes are FairFace's (Kärkkäinen and Joo 2021), stored by name: releases of one data set number them differently.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+GENDERS: Final = ("female", "male")
+AGE_GROUPS: Final = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+RACES: Final = ("White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern")
+VOCABULARY: Final = {"gender": GENDERS, "age_group": AGE_GROUPS, "race": RACES}
 
 LabelStatus = Literal["declared", "predicted", "reviewed", "unknown"]
 

@@ -12,9 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.assemble import Built, read_build
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.manifest import Manifest, open_manifest
+from drfhq_tools.manifest.built import Built, read_build
 from drfhq_tools.manifest.reader import read_labels, read_rejects
 from drfhq_tools.records import FaceRecord, LabelStatus, Reject, RejectReason
 from drfhq_tools.report.funnel import Funnel, count_losses, distinct_faces, is_note

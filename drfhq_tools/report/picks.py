@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drfhq_tools.dedupe import duplicate_groups
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.barrier.dedupe import duplicate_groups
 from drfhq_tools.manifest.schema import REASONS
 from drfhq_tools.records import Candidate, FaceRecord, Reject, RejectReason
+from drfhq_tools.records.labels import VOCABULARY
 from drfhq_tools.report.labels import race_word
 from drfhq_tools.stats import UNKNOWN
 

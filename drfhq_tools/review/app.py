@@ -26,10 +26,10 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from drfhq_tools.errors import DecodeError, UsageError
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.manifest.reviews import VERDICTS, Review
+from drfhq_tools.records.labels import VOCABULARY
 from drfhq_tools.review.session import Change, Outcome, Session
 from drfhq_tools.review.thumbnails import Thumbnails
-from drfhq_tools.reviews import VERDICTS, Review
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # 200,000 faces at once
 _MOST_FACES: Final = 200_000

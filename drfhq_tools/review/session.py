@@ -15,8 +15,8 @@ from threading import RLock
 from typing import Final, Literal
 
 from drfhq_tools.errors import DrfhqError
+from drfhq_tools.manifest.reviews import FILE_NAME, Review, append_reviews, read_reviews
 from drfhq_tools.review.shelf import mark_of, open_shelf
-from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
 
 Stamp = tuple[int, int, int]
 _STEPS: Final = 1000

@@ -13,11 +13,11 @@ from typing import Final
 
 import pyarrow as pa
 
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.manifest.reader import MANIFEST_NAME, read_columns, read_labels, read_rejects
 from drfhq_tools.manifest.schema import MANIFEST_COLUMNS
 from drfhq_tools.ratings import is_mature
 from drfhq_tools.records import LabelScores, RejectReason
+from drfhq_tools.records.labels import VOCABULARY
 
 Mark = tuple[int, int, int]
 _UNSEEN: Final = frozenset({"landmarks", "identity_embedding"})  # long, and nothing to look at

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, get_args
 
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.records.labels import VOCABULARY
 
 Vocabulary = Literal["fairface", "declared"]
 Columns = Mapping[str, Sequence[str | None]]

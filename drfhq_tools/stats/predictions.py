@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from drfhq_tools.errors import UsageError
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.manifest.reader import read_columns, read_labels
 from drfhq_tools.records import LabelScores
+from drfhq_tools.records.labels import VOCABULARY
 from drfhq_tools.stats.agreement import ABSTAINED, Agreement, Answer, accuracy, by_group, calibration, confusion
 from drfhq_tools.stats.classes import ATTRIBUTES, COLUMNS, UNKNOWN, Columns, declared_words, people
 

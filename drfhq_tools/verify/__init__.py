@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from drfhq_tools.assemble import STAGING_NAME
+from drfhq_tools.build.assemble import STAGING_NAME
 from drfhq_tools.errors import ManifestError, UsageError
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
+from drfhq_tools.manifest.reviews import FILE_NAME as REVIEWS_NAME
+from drfhq_tools.manifest.reviews import read_reviews
 from drfhq_tools.manifest.schema import LABEL_COLUMNS, MANIFEST_COLUMNS, REJECT_COLUMNS, Column
+from drfhq_tools.manifest.tombstones import FILE_NAME, Tombstones, read_tombstones
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.reviews import FILE_NAME as REVIEWS_NAME
-from drfhq_tools.reviews import read_reviews
-from drfhq_tools.tombstones import FILE_NAME, Tombstones, read_tombstones
 from drfhq_tools.verify.faces import Settled, problems
 from drfhq_tools.verify.findings import CHECKS, Finding, Report
 from drfhq_tools.verify.pictures import glance, strays, study

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from drfhq_tools.barrier.split import SPLITS
 from drfhq_tools.config import MAX_SIZE_PX, MIN_SIZE_PX, BuildConfig
 from drfhq_tools.filters import judge
 from drfhq_tools.geometry import IBUG68, Quad, outside_fraction, quad_from
 from drfhq_tools.hashing import face_id
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
+from drfhq_tools.manifest.tombstones import Tombstones
 from drfhq_tools.ratings import is_mature, is_minor
 from drfhq_tools.records import MAX_AGE_YEARS, FaceRecord
-from drfhq_tools.split import SPLITS
-from drfhq_tools.tombstones import Tombstones
+from drfhq_tools.records.labels import VOCABULARY
 
 STATUSES: Final = ("declared", "predicted", "reviewed", "unknown")
 Problem = tuple[str, str]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.assemble import image_path
 from drfhq_tools.errors import DecodeError
 from drfhq_tools.hashing import perceptual_hashes, pixels_sha256, sha256_bytes
 from drfhq_tools.imageio import decode_picture
+from drfhq_tools.manifest.built import image_path
 from drfhq_tools.records import FaceRecord
 
 _HEAD: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"

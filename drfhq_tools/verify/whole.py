@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from drfhq_tools.assemble import BUILD_NAME, image_path
+from drfhq_tools.barrier.dedupe import duplicate_groups
 from drfhq_tools.config import BuildConfig, config_from
-from drfhq_tools.dedupe import duplicate_groups
 from drfhq_tools.errors import UsageError
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.labels.settle import REVIEW
+from drfhq_tools.manifest.built import BUILD_NAME, image_path
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.records import Candidate, FaceRecord, Reject, RejectReason
+from drfhq_tools.records.labels import VOCABULARY
 from drfhq_tools.verify.faces import STATUSES
 from drfhq_tools.verify.findings import Report
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from drfhq_tools.assemble import image_path
 from drfhq_tools.hashing import face_id, sha256_bytes
 from drfhq_tools.manifest import open_manifest
+from drfhq_tools.manifest.built import image_path
 from drfhq_tools.manifest.writer import manifest_bytes
 from drfhq_tools.records import FaceRecord
 

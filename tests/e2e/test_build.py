@@ -14,12 +14,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from raw_pictures import FACE, shifted
 
-from drfhq_tools.assemble import image_path
 from drfhq_tools.cli import main
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.imageio import read_picture
 from drfhq_tools.manifest import open_manifest
+from drfhq_tools.manifest.built import image_path
 
 
 def run(*arguments: str | Path | float) -> Result:

@@ -15,11 +15,11 @@ import pytest
 from given_pictures import arguments, build, contents, run, write_face
 from raw_pictures import noise
 
-from drfhq_tools.build import build as build_set
+from drfhq_tools.build.ledger import Ledger
+from drfhq_tools.build.look import Hands
+from drfhq_tools.build.run import build as build_set
 from drfhq_tools.config import config_from, parse_settings
-from drfhq_tools.faces import Hands
 from drfhq_tools.hashing import face_id, sha256_file
-from drfhq_tools.ledger import Ledger
 from drfhq_tools.manifest import open_manifest
 
 Task = TypeVar("Task")
@@ -257,7 +257,7 @@ def test_a_full_disk_loses_nothing_finished(raw: Path, tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, script, *map(str, arguments(raw, out))], capture_output=True, text=True, check=False
     )
-    assert (result.returncode, "finished pictures are kept" in result.stderr) == (1, True), result.stderr
+    assert (result.returncode, "nothing finished is lost" in result.stderr) == (1, True), result.stderr
     assert "Traceback" not in result.stderr
     assert not (out / "manifest.parquet").exists()
     assert build(raw, out).exit_code == 3

@@ -26,7 +26,7 @@ from PIL import Image
 from drfhq_tools import __version__
 from drfhq_tools.cli import main
 from drfhq_tools.hashing import sha256_bytes
-from drfhq_tools.tombstones import Tombstone, append_tombstones
+from drfhq_tools.manifest.tombstones import Tombstone, append_tombstones
 
 pytest.importorskip("scrapy", reason="the extra crawl is not installed")
 

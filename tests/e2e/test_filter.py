@@ -13,12 +13,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from raw_pictures import FACE, five_faces, noise, shifted
 
+from drfhq_tools.build.look import Hands
+from drfhq_tools.build.refilter import refilter
 from drfhq_tools.cli import main
 from drfhq_tools.config import PRESETS, parse_settings
-from drfhq_tools.faces import Hands
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import open_manifest
-from drfhq_tools.refilter import refilter
 
 RULES = {
     "loose": "max_pad_fraction=1 min_native_ratio=0 yaw_deg=180 val_fraction=0.05 split_seed=0",

@@ -13,19 +13,19 @@ import torch
 from given_pictures import arguments, run, write_face
 from given_pictures import contents as files
 
-import drfhq_tools.faces
-from drfhq_tools.build import build, build_shard, merge_shards
+import drfhq_tools.build.look
+from drfhq_tools.build.look import Hands, Models
+from drfhq_tools.build.refilter import refilter
+from drfhq_tools.build.run import build, build_shard, merge_shards
+from drfhq_tools.build.shards import Shard
 from drfhq_tools.config import BuildConfig, config_from, parse_settings
 from drfhq_tools.errors import UsageError
-from drfhq_tools.faces import Hands, Models
 from drfhq_tools.labels.resnet34 import ResNet34
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.manifest.reader import read_labels, read_rejects
+from drfhq_tools.manifest.reviews import FILE_NAME, Review, append_reviews, read_reviews
+from drfhq_tools.manifest.tombstones import FILE_NAME as TOMBSTONES
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.refilter import refilter
-from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
-from drfhq_tools.shards import Shard
-from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -166,7 +166,7 @@ def test_labelers_asked_later_take_the_crops_and_no_picture(
     out = tmp_path / "out"
     built(raw, out, network)
     bare, labelled = contents(out), fresh(raw, network, out, *EVERYTHING)
-    monkeypatch.setattr(drfhq_tools.faces, "read_picture", None)
+    monkeypatch.setattr(drfhq_tools.build.look, "read_picture", None)
     assert built(raw, out, network, *EVERYTHING) == 5
     assert contents(out) == labelled
     assert built(raw, out, network, *EVERYTHING) == 0

@@ -21,8 +21,8 @@ from drfhq_tools.export import Exported
 from drfhq_tools.hashing import sha256_file
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.publish import PushCutError, Request, Sent, planned, send
-from drfhq_tools.remove import Request as Removal
-from drfhq_tools.remove import remove
+from drfhq_tools.removal.remove import Request as Removal
+from drfhq_tools.removal.remove import remove
 from drfhq_tools.verify import verify
 
 constants = pytest.importorskip("huggingface_hub.constants", reason="pip install '.[hub]'")

@@ -11,9 +11,9 @@ from typing import TypeVar
 import pytest
 from given_pictures import build, contents, write_face
 
-from drfhq_tools.build import build as build_set
+from drfhq_tools.build.look import Hands
+from drfhq_tools.build.run import build as build_set
 from drfhq_tools.config import config_from
-from drfhq_tools.faces import Hands
 from drfhq_tools.ray_tasks import run_tasks
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'drfhq-tools[ray]'")

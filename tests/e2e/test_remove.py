@@ -13,16 +13,16 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from raw_pictures import FACE, five_faces, shifted
 
+from drfhq_tools.build.ledger import WORK_NAME, Ledger, Looked, Seen, open_ledger
 from drfhq_tools.cli import main
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.hashing import sha256_file
-from drfhq_tools.ledger import WORK_NAME, Ledger, Looked, Seen, open_ledger
 from drfhq_tools.manifest import Manifest, open_manifest
 from drfhq_tools.manifest.reader import read_rejects
+from drfhq_tools.manifest.tombstones import read_tombstones
 from drfhq_tools.publish.push import CACHE_NAME
-from drfhq_tools.remove import DERIVED, Removal, Request, read_list, remove
+from drfhq_tools.removal.remove import DERIVED, Removal, Request, read_list, remove
 from drfhq_tools.report import REPORT_NAME, write_report
-from drfhq_tools.tombstones import read_tombstones
 from drfhq_tools.verify import verify
 
 AT = "2026-01-02T03:04:05+00:00"

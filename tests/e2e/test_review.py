@@ -21,9 +21,9 @@ from raw_pictures import shifted
 from drfhq_tools.cli import main
 from drfhq_tools.hashing import face_id
 from drfhq_tools.manifest.reader import open_manifest
+from drfhq_tools.manifest.reviews import FILE_NAME, read_reviews
 from drfhq_tools.manifest.writer import manifest_bytes
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.reviews import FILE_NAME, read_reviews
 
 pytest.importorskip("uvicorn", reason="the extra web is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")

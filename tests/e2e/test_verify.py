@@ -17,7 +17,7 @@ from raw_pictures import FACE, five_faces, noise, shifted
 from drfhq_tools.cli import main
 from drfhq_tools.hashing import face_id, sha256_bytes
 from drfhq_tools.imageio import encode_png
-from drfhq_tools.tombstones import Tombstone, append_tombstones
+from drfhq_tools.manifest.tombstones import Tombstone, append_tombstones
 from drfhq_tools.verify import CHECKS, verify
 from drfhq_tools.verify.findings import KEPT_PER_CHECK
 

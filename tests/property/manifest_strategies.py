@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 
 from hypothesis import strategies as st
 
-from drfhq_tools.labels.base import AGE_GROUPS, GENDERS, RACES
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.records import FaceRecord, Reject, RejectReason
+from drfhq_tools.records.labels import AGE_GROUPS, GENDERS, RACES
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 maybe = st.none() | words

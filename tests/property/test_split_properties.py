@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from manifest_strategies import records
 
-from drfhq_tools.dedupe import near_pairs
+from drfhq_tools.barrier.dedupe import near_pairs
+from drfhq_tools.barrier.split import assign_splits
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.split import assign_splits
 
 few = st.sampled_from("abcdef")
 linked = st.builds(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from drfhq_tools.barrier import merge, without_copies
+from drfhq_tools.barrier.merge import merge, without_copies
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.hashing import face_id
 from drfhq_tools.records import FaceRecord, Reject, RejectReason

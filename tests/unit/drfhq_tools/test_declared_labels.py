@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from drfhq_tools.labels.base import RACES
 from drfhq_tools.labels.declared import declared_labels
 from drfhq_tools.labels.vocabularies import TERMS, age_group_class, age_group_of, gender_class, race_class
 from drfhq_tools.records import Declared
+from drfhq_tools.records.labels import RACES
 
 
 @pytest.mark.parametrize(

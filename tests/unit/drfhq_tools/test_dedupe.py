@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from drfhq_tools.dedupe import FINE_RADIUS, Hashes, best_of, duplicate_groups, near_groups, near_pairs
+from drfhq_tools.barrier.dedupe import FINE_RADIUS, Hashes, best_of, duplicate_groups, near_groups, near_pairs
 from drfhq_tools.hashing import perceptual_hashes, pixels_sha256
 from drfhq_tools.records import FaceRecord
 

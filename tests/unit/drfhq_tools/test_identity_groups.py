@@ -5,18 +5,19 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from drfhq_tools import identity
-from drfhq_tools.identity import embed, identity_groups
+from drfhq_tools.barrier import people
+from drfhq_tools.barrier.people import identity_groups
+from drfhq_tools.identity import embed
 
 
-def placed(*places: float) -> identity.Embeddings:
+def placed(*places: float) -> people.Embeddings:
     """Embeddings on a line."""
     embeddings = np.zeros((len(places), 128), dtype=np.float32)
     embeddings[:, 5] = places
     return embeddings
 
 
-def is_sound(groups: list[str], embeddings: identity.Embeddings, distance: float) -> bool:
+def is_sound(groups: list[str], embeddings: people.Embeddings, distance: float) -> bool:
     return all(
         np.linalg.norm(embeddings[i] - embeddings[j]) <= distance + 1e-5
         for i in range(len(groups))
@@ -38,8 +39,8 @@ def test_nobody_is_chained_to_a_stranger() -> None:
 
 def test_order_does_not_matter_nor_do_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    people = rng.normal(size=(40, 128))
-    embeddings = (people[rng.integers(0, 40, 300)] + 0.02 * rng.normal(size=(300, 128))).astype(np.float32)
+    centres = rng.normal(size=(40, 128))
+    embeddings = (centres[rng.integers(0, 40, 300)] + 0.02 * rng.normal(size=(300, 128))).astype(np.float32)
     names = [f"{number:03d}" for number in range(300)]
     groups = identity_groups(names, embeddings, 0.5)
     assert len(set(groups)) == 40
@@ -47,7 +48,7 @@ def test_order_does_not_matter_nor_do_blocks(monkeypatch: pytest.MonkeyPatch) ->
     shuffled = rng.permutation(300)
     again = identity_groups([names[number] for number in shuffled], embeddings[shuffled], 0.5)
     assert again == [groups[number] for number in shuffled]
-    monkeypatch.setattr(identity, "_BLOCK", 7)
+    monkeypatch.setattr(people, "_BLOCK", 7)
     assert identity_groups(names, embeddings, 0.5) == groups
 
 

@@ -27,10 +27,11 @@ from drfhq_tools.errors import ModelFileError, UsageError
 from drfhq_tools.geometry import FloatArray, points_in_crop
 from drfhq_tools.imageio import read_picture
 from drfhq_tools.labels import LABELERS, Labeler, dlib_gender, faceapi, fairface, labeler_weights, make_labeler
-from drfhq_tools.labels.base import VOCABULARY, predicted
+from drfhq_tools.labels.base import predicted
 from drfhq_tools.labels.resnet34 import ResNet34, run
 from drfhq_tools.models import package_file
 from drfhq_tools.records import Pixels
+from drfhq_tools.records.labels import VOCABULARY
 
 SHARED = Path(__file__).parents[3] / ".." / "shared"
 GENDER = SHARED / "models" / "dlib" / "dnn_gender_classifier_v1.dat.bz2"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import drfhq_tools.ledger
+import drfhq_tools.build.ledger
+from drfhq_tools.build.ledger import Ledger, Looked, Seen, looked_of, open_ledger, shows_given, with_whole_crops
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.errors import UsageError
 from drfhq_tools.hashing import face_id, sha256_bytes
-from drfhq_tools.ledger import Ledger, Looked, Seen, looked_of, open_ledger, shows_given, with_whole_crops
 from drfhq_tools.records import FaceRecord, GivenFace, Reject, RejectReason
 
 CONFIG = BuildConfig(size=64)
@@ -52,7 +52,7 @@ def test_only_what_decides_pixels_is_asked_of_work_to_go_on_with(
     assert open_ledger(tmp_path, CONFIG).read("s0")
     assert open_ledger(tmp_path, replace(CONFIG, max_megapixels=1.0)).read("s0") is None
     open_ledger(tmp_path, CONFIG).write(Looked(sha256="s0"))
-    monkeypatch.setattr(drfhq_tools.ledger, "__version__", "another")
+    monkeypatch.setattr(drfhq_tools.build.ledger, "__version__", "another")
     assert open_ledger(tmp_path, CONFIG).read("s0") is None
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from drfhq_tools.assemble import Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.build.assemble import Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.build.look import Hands
+from drfhq_tools.build.refilter import Recut, refilter
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
-from drfhq_tools.faces import Hands
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.hashing import sha256_bytes
 from drfhq_tools.manifest import open_manifest
 from drfhq_tools.manifest.reader import read_labels, read_rejects
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason
-from drfhq_tools.refilter import Recut, refilter
 
 CONFIG = BuildConfig(size=64, min_native_ratio=0, max_yaw_deg=30)
 NO_FACE = Reject(source_path="b.png", reason=RejectReason.NO_FACE, message="no face found")

@@ -15,12 +15,12 @@ from PIL import Image
 from drfhq_tools.errors import DecodeError, ManifestError, UsageError
 from drfhq_tools.hashing import face_id
 from drfhq_tools.imageio import encode_png
+from drfhq_tools.manifest.reviews import FILE_NAME, Review, append_reviews, read_reviews
 from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason
 from drfhq_tools.review.session import Change, Session
 from drfhq_tools.review.shelf import LEFT_OUT, MEASURES, open_shelf
 from drfhq_tools.review.thumbnails import SIDE_PX, Thumbnails
-from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, read_reviews
 
 MakeFace = Callable[..., FaceRecord]
 IDS = [face_id(f"source {number}", 0) for number in range(5)]

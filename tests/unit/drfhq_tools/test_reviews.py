@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
-from drfhq_tools.reviews import FILE_NAME, Review, append_reviews, forget_reviews, read_reviews
+from drfhq_tools.manifest.reviews import FILE_NAME, Review, append_reviews, forget_reviews, read_reviews
 
 ONE, OTHER = "0" * 31 + "1", "0" * 31 + "2"
 NOON = "2026-01-31T12:00:00+00:00"

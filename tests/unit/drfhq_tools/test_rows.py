@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from drfhq_tools.build.ledger import Looked, Seen
+from drfhq_tools.build.rows import describe
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.ledger import Looked, Seen
 from drfhq_tools.records import Declared, FaceRecord, Provenance, RejectReason, SourceImage
-from drfhq_tools.rows import describe
 
 CONFIG = BuildConfig(size=64, min_native_ratio=0, max_yaw_deg=30)
 SOURCE = SourceImage(

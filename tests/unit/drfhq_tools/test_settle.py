@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from drfhq_tools.labels.base import VOCABULARY
 from drfhq_tools.labels.declared import declared_labels
 from drfhq_tools.labels.settle import columns, may_be_minor, settle
 from drfhq_tools.records import Declared, LabelScores
+from drfhq_tools.records.labels import VOCABULARY
 
 
 def guess(attribute: str, value: str, probability: float, labeler: str = "faceapi") -> LabelScores:

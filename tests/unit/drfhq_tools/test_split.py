@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from drfhq_tools.barrier.split import assign_splits
 from drfhq_tools.records import FaceRecord
-from drfhq_tools.split import assign_splits
 
 Make = Callable[..., FaceRecord]
 

@@ -15,7 +15,6 @@ from scipy.spatial.distance import jensenshannon
 from drfhq_tools.cli import main
 from drfhq_tools.errors import UsageError
 from drfhq_tools.manifest.writer import manifest_bytes
-from drfhq_tools.plots import write_plots
 from drfhq_tools.records import FaceRecord
 from drfhq_tools.stats import (
     ATTRIBUTES,
@@ -29,6 +28,7 @@ from drfhq_tools.stats import (
     total_variation,
 )
 from drfhq_tools.stats.classes import COLUMNS
+from drfhq_tools.stats.plots import write_plots
 
 Make = Callable[..., FaceRecord]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from drfhq_tools.labels.base import AGE_GROUPS
+from drfhq_tools.build.withheld import mature_minor, withhold
+from drfhq_tools.manifest.tombstones import Tombstone, Tombstones
 from drfhq_tools.ratings import MINOR_AGE_GROUPS, is_mature, is_minor
 from drfhq_tools.records import Declared, Provenance, Reject, RejectReason, SourceImage
+from drfhq_tools.records.labels import AGE_GROUPS
 from drfhq_tools.sources.base import Found, Scan
-from drfhq_tools.tombstones import Tombstone, Tombstones
-from drfhq_tools.withheld import mature_minor, withhold
 
 PICTURE = SourceImage(path="a.png", paths=("a.png", "copy.png"), sha256="a" * 64, size_bytes=1)
 

@@ -16,8 +16,8 @@ from drfhq_tools.crawl.folder import JOURNAL, PageRecord, RawFolder
 from drfhq_tools.crawl.outcomes import OF_DECODING, Outcome
 from drfhq_tools.errors import DrfhqError, UsageError
 from drfhq_tools.hashing import sha256_bytes
+from drfhq_tools.manifest.tombstones import Tombstone, Tombstones, append_tombstones, read_tombstones
 from drfhq_tools.sources.folder import FolderSource
-from drfhq_tools.tombstones import Tombstone, Tombstones, append_tombstones, read_tombstones
 
 MANUAL = Path(__file__).parents[4] / "docs" / "crawl.md"
 DATA = b"\x89PNG\r\n\x1a\n and more"

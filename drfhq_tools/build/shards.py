@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from drfhq_tools import __version__
-from drfhq_tools.assemble import Gathered, link_or_copy
-from drfhq_tools.atomic import write_file
+from drfhq_tools.atomic import link_or_copy, write_file
+from drfhq_tools.build.assemble import Gathered
+from drfhq_tools.build.gather import Gathering, Memory
+from drfhq_tools.build.ledger import Ledger, Looked, differing
+from drfhq_tools.build.look import Hands
 from drfhq_tools.config import BuildConfig, config_from
 from drfhq_tools.errors import DrfhqError, UsageError
-from drfhq_tools.faces import Hands
-from drfhq_tools.gather import Gathering, Memory
-from drfhq_tools.ledger import Ledger, Looked, differing
 from drfhq_tools.lock import locked
+from drfhq_tools.manifest.reviews import Review
 from drfhq_tools.records import Declared, GivenFace, Provenance, Reject, SourceImage
 from drfhq_tools.records.columns import picked
-from drfhq_tools.reviews import Review
 from drfhq_tools.sources.base import Found, Scan
 
 SHARDS_NAME: Final = "shards"

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drfhq_tools.assemble import Gathered
-from drfhq_tools.barrier import merge
+from drfhq_tools.barrier.merge import merge
+from drfhq_tools.build.assemble import Gathered
+from drfhq_tools.build.ledger import Ledger, Looked, shows_given, with_whole_crops
+from drfhq_tools.build.look import Hands, Models, Task, look_at_all
+from drfhq_tools.build.rows import describe
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.faces import Hands, Models, Task, look_at_all
 from drfhq_tools.labels.asked import unanswered
-from drfhq_tools.ledger import Ledger, Looked, shows_given, with_whole_crops
+from drfhq_tools.manifest.reviews import Review
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, SourceImage
-from drfhq_tools.reviews import Review
-from drfhq_tools.rows import describe
 from drfhq_tools.sources.base import Scan
 
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from drfhq_tools.labels.vocabularies import age_group_class
+from drfhq_tools.manifest.tombstones import Tombstones
 from drfhq_tools.ratings import is_mature, is_minor
 from drfhq_tools.records import Reject, RejectReason, SourceImage
 from drfhq_tools.sources.base import Found, Scan
-from drfhq_tools.tombstones import Tombstones
 
 KEEP_MATURE_RULE: Final = "keep_mature"
 """The setting that a reject of a mature picture names."""

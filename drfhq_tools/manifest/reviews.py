@@ -21,7 +21,7 @@ from filelock import FileLock
 from drfhq_tools.atomic import write_file
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
 from drfhq_tools.hashing import is_face_id
-from drfhq_tools.labels.base import VOCABULARY
+from drfhq_tools.records.labels import VOCABULARY
 
 FILE_NAME: Final = "reviews.jsonl"
 VERDICTS: Final = ("keep", "reject")

@@ -1,7 +1,7 @@
 """One raw picture → its faces, measured, and aligned where they pass the rules: what a worker process does.
 
 It depends on the picture and the settings alone, and ends as an entry of the ledger. What is said of the picture, and
-what the rules make of it, is joined later (:mod:`drfhq_tools.rows`); the rules only save crops nobody would keep.
+what the rules make of it, is joined later (:mod:`drfhq_tools.build.rows`); the rules only save crops nobody would keep.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 
 from drfhq_tools.align import align
-from drfhq_tools.atomic import write_file
+from drfhq_tools.atomic import disk_trouble_told, write_file
+from drfhq_tools.build.ledger import Ledger, Looked, Seen
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.detect import DetectorSettings, make_detector
 from drfhq_tools.errors import DecodeError, DrfhqError, ModelFileError, SidecarError, UsageError
@@ -27,7 +28,6 @@ from drfhq_tools.identity import embed
 from drfhq_tools.imageio import TooLargeError, decode_picture, encode_png, read_picture
 from drfhq_tools.labels import Labeler, labeler_weights, make_labeler
 from drfhq_tools.labels.asked import answers, asked, unanswered
-from drfhq_tools.ledger import Ledger, Looked, Seen
 from drfhq_tools.quality import measure
 from drfhq_tools.records import Detection, FoundFace, Pixels, Reject, RejectReason, SourceImage
 from drfhq_tools.sources.base import Found
@@ -137,15 +137,10 @@ def look_at(task: Task) -> Looked | Reject:
     except Exception as error:  # an item's failure is data
         return failure(source, f"{type(error).__name__}: {error}")
     ledger = Ledger(task.work)
-    try:
+    with disk_trouble_told(task.work):
         for face, png in crops.items():
             write_file(ledger.crop(face), png)
         ledger.write(looked)
-    except OSError as error:
-        raise DrfhqError(
-            f"cannot write to {task.work}: {error.strerror}; free some space and run it again: finished pictures are"
-            " kept"
-        ) from error
     return looked
 
 

@@ -1,4 +1,4 @@
-"""Raw pictures → a data set: scan, recall or look at each picture, and what :mod:`drfhq_tools.assemble` makes of them.
+"""Raw pictures → a data set: scan, recall or look at each picture, and what all of them make.
 
 The same command goes on where it was stopped, whatever stopped it, and redoes no picture that was finished: neither of
 a run that was cut nor of a data set that lies there. A folder with a manifest is whole, one without is no data set.
@@ -12,28 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from drfhq_tools import __version__
-from drfhq_tools.assemble import (
-    STAGING_NAME,
-    BuildSummary,
-    Built,
-    commit,
-    disk_trouble_told,
-    finish_interrupted,
-    read_build,
-    stage,
-    staging_in,
-)
-from drfhq_tools.config import BuildConfig
-from drfhq_tools.detect import weights_for
-from drfhq_tools.errors import ManifestError, UsageError
-from drfhq_tools.faces import Hands, Models, with_labelers
-from drfhq_tools.gather import Gathering, Memory
-from drfhq_tools.ledger import WORK_NAME, Looked, differing, entry_digest, looked_of, open_ledger
-from drfhq_tools.lock import LOCK_NAME, locked
-from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_labels, read_rejects
-from drfhq_tools.reviews import FILE_NAME as REVIEWS_NAME
-from drfhq_tools.reviews import read_reviews
-from drfhq_tools.shards import (
+from drfhq_tools.atomic import disk_trouble_told
+from drfhq_tools.build.assemble import STAGING_NAME, BuildSummary, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.build.gather import Gathering, Memory
+from drfhq_tools.build.ledger import WORK_NAME, Looked, differing, entry_digest, looked_of, open_ledger
+from drfhq_tools.build.look import Hands, Models, with_labelers
+from drfhq_tools.build.shards import (
     SHARDS_NAME,
     Shard,
     ShardSummary,
@@ -42,11 +26,19 @@ from drfhq_tools.shards import (
     read_shards,
     shards_held,
 )
+from drfhq_tools.build.withheld import withhold
+from drfhq_tools.config import BuildConfig
+from drfhq_tools.detect import weights_for
+from drfhq_tools.errors import ManifestError, UsageError
+from drfhq_tools.lock import LOCK_NAME, locked
+from drfhq_tools.manifest.built import Built, read_build
+from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_labels, read_rejects
+from drfhq_tools.manifest.reviews import FILE_NAME as REVIEWS_NAME
+from drfhq_tools.manifest.reviews import read_reviews
+from drfhq_tools.manifest.tombstones import FILE_NAME as TOMBSTONES_NAME
+from drfhq_tools.manifest.tombstones import gather_tombstones
 from drfhq_tools.sources.base import Found, Scan
 from drfhq_tools.sources.folder import FolderSource
-from drfhq_tools.tombstones import FILE_NAME as TOMBSTONES_NAME
-from drfhq_tools.tombstones import gather_tombstones
-from drfhq_tools.withheld import withhold
 
 _OURS: Final = frozenset({LOCK_NAME, STAGING_NAME, WORK_NAME, SHARDS_NAME, TOMBSTONES_NAME, REVIEWS_NAME})
 

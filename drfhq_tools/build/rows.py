@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from drfhq_tools import __version__
+from drfhq_tools.build.ledger import Looked, Seen
+from drfhq_tools.build.withheld import mature_minor
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.filters import judge, reject_for
 from drfhq_tools.labels.asked import answers
 from drfhq_tools.labels.declared import NAME as DECLARED
 from drfhq_tools.labels.declared import declared_labels
 from drfhq_tools.labels.settle import columns, is_prediction, may_be_minor, settle
-from drfhq_tools.ledger import Looked, Seen
+from drfhq_tools.manifest.reviews import Review
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason, SourceImage
-from drfhq_tools.reviews import Review
-from drfhq_tools.withheld import mature_minor
 
 _OF_THE_PERSON: Final = ("subject_id", "figure_generation", "character", "age_years", "race_vocabulary")
 """What is declared of a person and stands in the manifest as it is."""

@@ -1,9 +1,9 @@
 """What was seen in each picture: what makes a build resumable.
 
 An entry is written whole, after the crops it speaks of, under the hash of the picture's bytes; it is what "finished"
-means. It says nothing of sidecars and rules: those are applied to it afterwards (:mod:`drfhq_tools.rows`), so other
-words or other rules redo no picture. A finished data set is a ledger too: its manifest and rejects hold every face's
-place and measures.
+means. It says nothing of sidecars and rules: those are applied to it afterwards (:mod:`drfhq_tools.build.rows`), so
+other words or other rules redo no picture. A finished data set is a ledger too: its manifest and rejects hold every
+face's place and measures.
 
 What decides an entry beside the picture is the settings that decide pixels, the largest picture that is decoded, and
 the version of this program; entries of another kind are never mixed.

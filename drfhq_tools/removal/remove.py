@@ -15,29 +15,22 @@ from pathlib import Path
 from typing import Final
 
 from drfhq_tools import __version__
-from drfhq_tools.assemble import (
-    Gathered,
-    commit,
-    disk_trouble_told,
-    finish_interrupted,
-    read_build,
-    stage,
-    staging_in,
-)
-from drfhq_tools.atomic import write_file
-from drfhq_tools.barrier import without_copies
+from drfhq_tools.atomic import disk_trouble_told, write_file
+from drfhq_tools.barrier.merge import without_copies
+from drfhq_tools.build.assemble import Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.build.ledger import WORK_NAME, Ledger
+from drfhq_tools.build.shards import forget_in_shards
 from drfhq_tools.config import BuildConfig
 from drfhq_tools.errors import DrfhqError, UsageError
-from drfhq_tools.exposure import Exposure, exposure
 from drfhq_tools.hashing import is_sha256
-from drfhq_tools.history import FOLDER_NAME
-from drfhq_tools.ledger import WORK_NAME, Ledger
 from drfhq_tools.lock import locked
+from drfhq_tools.manifest.built import read_build
+from drfhq_tools.manifest.history import FOLDER_NAME
 from drfhq_tools.manifest.reader import open_manifest, read_labels, read_rejects
+from drfhq_tools.manifest.reviews import forget_reviews
+from drfhq_tools.manifest.tombstones import FILE_NAME, Tombstone, append_tombstones, author_key
 from drfhq_tools.records import FaceRecord, Reject, RejectReason
-from drfhq_tools.reviews import forget_reviews
-from drfhq_tools.shards import forget_in_shards
-from drfhq_tools.tombstones import FILE_NAME, Tombstone, append_tombstones, author_key
+from drfhq_tools.removal.exposure import Exposure, exposure
 
 _NAMED: Final = 3
 DERIVED: Final = (".drfhq-push", "report.html")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drfhq_tools.errors import UsageError
-from drfhq_tools.history import face_lists
+from drfhq_tools.manifest.history import face_lists
 
 RUN_NAME: Final = "run.json"
 CACHE_NAME: Final = "portraits.npy"

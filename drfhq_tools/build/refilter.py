@@ -17,18 +17,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools.assemble import Gathered, commit, finish_interrupted, read_build, stage, staging_in
-from drfhq_tools.barrier import DUPLICATES_RULE, without_copies
+from drfhq_tools.barrier.merge import DUPLICATES_RULE, without_copies
+from drfhq_tools.build.assemble import Gathered, commit, finish_interrupted, stage, staging_in
+from drfhq_tools.build.ledger import Ledger, Looked, Seen
+from drfhq_tools.build.look import Hands, Models, Task, look_at_all, with_labelers
+from drfhq_tools.build.rows import Described, describe, rejected, rejected_by, relabelled
 from drfhq_tools.config import DEALING, BuildConfig, config_from, expand_preset
 from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
-from drfhq_tools.faces import Hands, Models, Task, look_at_all, with_labelers
 from drfhq_tools.filters import RULES, judge, reject_for
-from drfhq_tools.ledger import Ledger, Looked, Seen
 from drfhq_tools.lock import locked
+from drfhq_tools.manifest.built import read_build
 from drfhq_tools.manifest.reader import MANIFEST_NAME, open_manifest, read_labels, read_rejects
+from drfhq_tools.manifest.reviews import Review, read_reviews
 from drfhq_tools.records import FaceRecord, LabelScores, Reject, RejectReason
-from drfhq_tools.reviews import Review, read_reviews
-from drfhq_tools.rows import Described, describe, rejected, rejected_by, relabelled
 from drfhq_tools.sources.base import Found
 from drfhq_tools.sources.folder import FolderSource
 

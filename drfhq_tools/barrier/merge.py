@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
+from drfhq_tools.barrier.dedupe import best_of, duplicate_groups
+from drfhq_tools.barrier.people import identity_groups
+from drfhq_tools.barrier.split import assign_splits
 from drfhq_tools.config import BuildConfig
-from drfhq_tools.dedupe import best_of, duplicate_groups
-from drfhq_tools.identity import identity_groups
 from drfhq_tools.records import Candidate, FaceRecord, Reject, RejectReason
-from drfhq_tools.split import assign_splits
 
 DUPLICATES_RULE: Final = "duplicates"
 """The setting that a reject of a copy names."""

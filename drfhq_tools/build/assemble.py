@@ -9,7 +9,6 @@ manifest in staging and none in its place says that the commit had begun.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,21 +18,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from drfhq_tools import __version__, history
-from drfhq_tools.atomic import write_file
-from drfhq_tools.barrier import merge
-from drfhq_tools.config import BuildConfig, config_from
-from drfhq_tools.errors import DrfhqError, ManifestError, UsageError
+from drfhq_tools import __version__
+from drfhq_tools.atomic import disk_trouble_told, link_or_copy, write_file
+from drfhq_tools.barrier.merge import merge
+from drfhq_tools.config import BuildConfig
+from drfhq_tools.errors import ManifestError
 from drfhq_tools.geometry import IBUG68
 from drfhq_tools.hashing import sha256_file
+from drfhq_tools.manifest import history
+from drfhq_tools.manifest.built import BUILD_NAME, image_path
 from drfhq_tools.manifest.reader import LABELS_NAME, MANIFEST_NAME, REJECTS_NAME
 from drfhq_tools.manifest.schema import SCHEMA_VERSION
 from drfhq_tools.manifest.writer import labels_bytes, manifest_bytes, rejects_bytes
 from drfhq_tools.records import FaceRecord, LabelScores, Reject
 
 STAGING_NAME: Final = ".drfhq-staging"
-BUILD_NAME: Final = "build.json"
-IMAGES_PER_FOLDER: Final = 1000
 _TABLES: Final = (LABELS_NAME, REJECTS_NAME, BUILD_NAME, MANIFEST_NAME)  # in the order they are put in place
 _LIBRARIES: Final = ("dlib-bin", "numpy", "opencv-python-headless", "pillow", "pyarrow")
 
@@ -62,37 +61,6 @@ class Gathered:
     labels: Mapping[str, Sequence[LabelScores]]
     rejects: Sequence[Reject]
     earlier_splits: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """What ``build.json`` says a data set was built with, and of how many pictures."""
-
-    config: BuildConfig
-    pictures: int
-    tool_version: str
-
-
-def read_build(data: Path) -> Built:
-    """Read ``build.json``.
-
-    Raises:
-        ManifestError: it is missing or damaged, or this version would cut other crops with the same settings.
-    """
-    path = data / BUILD_NAME
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        built = Built(
-            config=config_from(document["settings"]),
-            pictures=int(document["counts"]["pictures"]),
-            tool_version=str(document["tool_version"]),
-        )
-        digest = document["pixels_digest"]
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-        raise ManifestError(f"cannot read {path} ({error}): build the data set anew") from error
-    if digest != built.config.pixels_digest:
-        raise ManifestError(f"{data} was built by a version that cuts other crops: build it anew")
-    return built
 
 
 @contextmanager
@@ -169,11 +137,6 @@ def finish_interrupted(out: Path) -> None:
         commit(out)
 
 
-def image_path(number: int) -> str:
-    """FFHQ's layout: a folder is named by its first number."""
-    return f"images/{number - number % IMAGES_PER_FOLDER:05d}/{number:05d}.png"
-
-
 def _merge(gathered: Gathered, config: BuildConfig) -> Gathered:
     """The barrier, and the numbers it leads to."""
     faces, rejects = merge(gathered.faces, gathered.rejects, config, gathered.earlier_splits)
@@ -190,32 +153,6 @@ def _place(crop: Path, target: Path, staging: Path) -> None:
             link_or_copy(crop, target)
     except FileNotFoundError as error:
         raise ManifestError(f"{crop} is missing: the data set is damaged; build it anew") from error
-
-
-def link_or_copy(file: Path, target: Path) -> None:
-    """Give ``file`` a second name, or a copy where the disk knows no links; ``target`` is replaced."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:  # not every disk knows links
-        write_file(target, file.read_bytes())
-
-
-@contextmanager
-def disk_trouble_told(out: Path) -> Iterator[None]:
-    """Says of an error of the operating system what it means for ``out``.
-
-    Raises:
-        DrfhqError: there was one.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise DrfhqError(
-            f"cannot write to {out}: {reason}; free some space or close what uses it, then run it again: finished"
-            " pictures are kept"
-        ) from error
 
 
 def _discard(staging: Path) -> None:

@@ -1,0 +1,1 @@
+"""What only all faces together decide: their order, which are copies, who may be one person, the splits."""

@@ -1,19 +1,17 @@
-"""The settings of a build: one frozen dataclass, read from TOML and the command line, and its digests.
+"""The settings of a build: one frozen dataclass, checked where it is made, and its digests.
 
 A setting is here if and only if it can change the data set. How the work is done (workers, paths) is not.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from drfhq_tools.errors import UsageError
 from drfhq_tools.hashing import settings_digest
+from drfhq_tools.toml_file import which_there_are
 
 PIXELS_REVISION: Final = 2
 """Raised whenever decoding, detection or alignment begins to give other pixels for the same settings."""
@@ -304,26 +302,4 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
 
 
 def _unknown(name: str, known: Iterable[str], short: Iterable[str] = ()) -> UsageError:
-    names = list(known)
-    near = difflib.get_close_matches(name, [*names, *short], 1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-    return UsageError(f"there is no build setting {name!r}; {hint}")
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """The settings in a TOML file, at its top level or under ``[build]``.
-
-    Raises:
-        UsageError: no such file, or no TOML.
-    """
-    try:
-        with path.open("rb") as file:
-            document: dict[str, object] = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no valid TOML: {error}") from error
-    table = document.get("build", document)
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: build must be a table, [build]")
-    return dict(table)
+    return UsageError(f"there is no build setting {name!r}; {which_there_are(name, known, short)}")

@@ -10,6 +10,7 @@ Policy (W3C, level 3) without inline scripts or styles. Any ASGI application can
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import secrets
 import socket
@@ -18,6 +19,7 @@ import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -25,6 +27,8 @@ from drfhq_tools.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK: Final = "127.0.0.1"
@@ -41,6 +45,7 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_KINDS: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _WELCOME: Final = (
     b'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>drfhq</title>'
     b'<meta http-equiv="refresh" content="0;url=/"></head><body><a href="/">To the page</a></body></html>'
@@ -134,6 +139,47 @@ class Guarded:
             await _answer(send, 200, _WELCOME, kind)
         else:
             await self.app(scope, receive, _with_headers(send))
+
+
+class PageFiles:
+    """The files of a page, in the folder ``page`` of ``package``, read at once."""
+
+    def __init__(self, package: str) -> None:
+        folder = files(package) / "page"
+        served = ((entry, _KINDS.get(entry.name[entry.name.rfind(".") :])) for entry in folder.iterdir())
+        self._files = {entry.name: (entry.read_bytes(), kind) for entry, kind in served if kind}
+
+    def answer(self, request: Request) -> Response:
+        """The file that the path's ``name`` names; the page itself where it names none."""
+        from starlette.responses import Response  # noqa: PLC0415  an extra
+
+        name = request.path_params.get("name", "index.html")
+        if name not in self._files:
+            return nothing("no such page")
+        content, kind = self._files[name]
+        return Response(content, media_type=kind)
+
+
+def nothing(text: str) -> Response:
+    """Not found."""
+    from starlette.responses import PlainTextResponse  # noqa: PLC0415  an extra
+
+    return PlainTextResponse(text, status_code=404)
+
+
+def json_object(body: bytes) -> dict[str, object]:
+    """The object that a request's body holds.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("the body is no JSON") from error
+    if not isinstance(given, dict):
+        raise UsageError("the body is no JSON object")
+    return given
 
 
 def need_web_extra(command: str) -> None:

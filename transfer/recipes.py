@@ -11,12 +11,12 @@ A recipe in a file is TOML: ``swap_from`` and ``direct`` at its top, settings un
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from drfhq_tools.toml_file import read_toml
 from transfer.errors import ConfigError
 from transfer.losses.terms import CONSISTENCY_TERMS, consistency_terms
 from transfer.settings import configured
@@ -80,13 +80,7 @@ def load_recipe(name: str) -> Recipe:
     path = Path(name)
     if path.suffix != ".toml":
         raise ConfigError(f"no recipe named {name!r}; known: {', '.join(RECIPES)}, or a file such as mine.toml")
-    try:
-        document: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
-    return _recipe(path.stem, document)
+    return _recipe(path.stem, read_toml(path))
 
 
 def _recipe(name: str, document: Mapping[str, object]) -> Recipe:

@@ -1,15 +1,13 @@
-"""Settings of a training run from a TOML file and from texts NAME=VALUE, checked by name and kind."""
+"""Settings of a training run by name, as a TOML file and texts NAME=VALUE give them, checked by name and kind."""
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from drfhq_tools.toml_file import which_there_are
 from transfer.config import Schedule, TrainConfig
 from transfer.errors import ConfigError
 
@@ -72,24 +70,6 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, object]:
     return settings
 
 
-def read_toml(path: Path) -> dict[str, object]:
-    """The settings in a TOML file, at its top level or under ``[train]``.
-
-    Raises:
-        ConfigError: no such file, or no TOML.
-    """
-    try:
-        document: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
-    table = document.get("train", document)
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: train must be a table, [train]")
-    return dict(table)
-
-
 def _read(name: str, text: str) -> object:
     default = _default(name)
     try:
@@ -117,9 +97,7 @@ def _checked(name: str, value: object) -> Setting:
 
 def _default(name: str) -> Setting:
     if name not in DEFAULTS:
-        near = difflib.get_close_matches(name, DEFAULTS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DEFAULTS)}"
-        raise ConfigError(f"there is no training setting {name!r}; {hint}")
+        raise ConfigError(f"there is no training setting {name!r}; {which_there_are(name, DEFAULTS)}")
     return DEFAULTS[name]
 
 

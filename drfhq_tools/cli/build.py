@@ -12,8 +12,9 @@ import click
 
 from drfhq_tools.cli.options import files_by_name, labeler_model_option, rule_options
 from drfhq_tools.cli.progress import progress_bars
-from drfhq_tools.config import DETECTOR_NAMES, LABELER_NAMES, BuildConfig, config_from, parse_settings, read_toml
+from drfhq_tools.config import DETECTOR_NAMES, LABELER_NAMES, BuildConfig, config_from, parse_settings
 from drfhq_tools.errors import DrfhqError
+from drfhq_tools.toml_file import read_settings
 
 if TYPE_CHECKING:
     from drfhq_tools.build.assemble import BuildSummary
@@ -112,7 +113,7 @@ def build_command(
 
     named = {"preset": preset, "labelers": ",".join(labelers) or None, **settings}
     given = {name: value for name, value in named.items() if value is not None} | parse_settings(assignments)
-    config = config_from((read_toml(config_file) if config_file else {}) | given)
+    config = config_from((read_settings(config_file, "build") if config_file else {}) | given)
     models = Models(detector=detector_model, labelers=files_by_name(labeler_models))
     with _interruptible(out), progress_bars() as progress:
         hands = Hands(workers=_processes(workers), progress=progress, engine=_engine(engine))

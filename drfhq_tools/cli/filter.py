@@ -10,7 +10,8 @@ import click
 
 from drfhq_tools.cli.options import files_by_name, labeler_model_option, rule_options
 from drfhq_tools.cli.progress import progress_bars
-from drfhq_tools.config import parse_settings, read_toml
+from drfhq_tools.config import parse_settings
+from drfhq_tools.toml_file import read_settings
 
 if TYPE_CHECKING:
     from drfhq_tools.build.refilter import Recut
@@ -47,7 +48,7 @@ def filter_command(
     from drfhq_tools.build.look import Hands
     from drfhq_tools.build.refilter import refilter
 
-    changes = (read_toml(config_file) if config_file else {}) | ({"preset": preset} if preset else {})
+    changes = (read_settings(config_file, "build") if config_file else {}) | ({"preset": preset} if preset else {})
     processes = (os.cpu_count() or 1) if workers is None else workers
     with progress_bars() as progress:
         recut = refilter(

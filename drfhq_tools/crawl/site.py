@@ -6,14 +6,13 @@ JMESPath expressions (JSON).
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from drfhq_tools.errors import UsageError
+from drfhq_tools.toml_file import read_toml, which_there_are
 
 FIELDS: Final = ("image", "page", "title", "author", "license", "license_url", "tags", "rating")
 """What is looked for of a picture; each a selector."""
@@ -156,12 +155,7 @@ def read_plan(path: Path) -> Plan:
     Raises:
         UsageError: there is none, it is no TOML, or it does not say what a crawl needs.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}") from error
+    document = read_toml(path)
     try:
         return plan_from(document)
     except UsageError as error:
@@ -228,9 +222,8 @@ def _parser(where: str, table: Mapping[str, object]) -> Parser:
 def _check_keys(where: str, table: Mapping[str, object], known: Iterable[str]) -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, list(known), 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"there is no key {key!r}{f' in [{where}]' if where else ''}; {hint}")
+            place = f" in [{where}]" if where else ""
+            raise UsageError(f"there is no key {key!r}{place}; {which_there_are(key, known)}")
 
 
 def _table(document: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -13,10 +13,8 @@ What comes in is checked here; who may come in, by :mod:`drfhq_tools.local_page`
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from typing import Final, NamedTuple
 
 from starlette.applications import Starlette
@@ -26,6 +24,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from drfhq_tools.errors import DecodeError, UsageError
+from drfhq_tools.local_page import PageFiles, json_object, nothing
 from drfhq_tools.manifest.reviews import VERDICTS, Review
 from drfhq_tools.records.labels import VOCABULARY
 from drfhq_tools.review.session import Change, Outcome, Session
@@ -34,7 +33,6 @@ from drfhq_tools.review.thumbnails import Thumbnails
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # 200,000 faces at once
 _MOST_FACES: Final = 200_000
 _LONGEST_TAB: Final = 64
-_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Decision(NamedTuple):
@@ -52,14 +50,13 @@ class ReviewPage:
         self.session = session
         self.thumbnails = thumbnails
         self._hands = asyncio.Semaphore(os.cpu_count() or 1)
-        own = files("drfhq_tools.review") / "page"
-        self._own = {entry.name: entry.read_bytes() for entry in own.iterdir() if _suffix(entry.name) in _TYPES}
+        self._files = PageFiles("drfhq_tools.review")
 
     def application(self) -> Starlette:
         """All of it, by address."""
         return Starlette(
             routes=[
-                Route("/", self.own_file),
+                Route("/", self._files.answer),
                 Route("/api/faces", self.faces),
                 Route("/api/changes", self.changes),
                 Route("/api/face/{face_id}", self.face),
@@ -67,16 +64,9 @@ class ReviewPage:
                 Route("/api/undo", self.undo, methods=["POST"]),
                 Route("/image/{face_id}", self.image),
                 Route("/thumbnail/{face_id}", self.thumbnail),
-                Route("/{name}", self.own_file),
+                Route("/{name}", self._files.answer),
             ]
         )
-
-    def own_file(self, request: Request) -> Response:
-        """A file of the page, read at the start."""
-        name = request.path_params.get("name", "index.html")
-        if name not in self._own:
-            return _nothing("no such page")
-        return Response(self._own[name], media_type=_TYPES[_suffix(name)])
 
     def faces(self, _: Request) -> Response:
         """All faces, and what is settled of them."""
@@ -94,28 +84,28 @@ class ReviewPage:
         face_id = request.path_params["face_id"]
         body = self.session.shelf.one_face(face_id)
         if body is None:
-            return _nothing("this face has left the data set")
+            return nothing("this face has left the data set")
         review = self.session.reviews.get(face_id)
         return JSONResponse(body | {"review": review and {"by": review.reviewer, "at": review.reviewed_at}})
 
     def image(self, request: Request) -> Response:
         """The crop as it lies in the data set."""
         path = self.session.shelf.picture(request.path_params["face_id"])
-        return _nothing("no such picture") if path is None else FileResponse(path, media_type="image/png")
+        return nothing("no such picture") if path is None else FileResponse(path, media_type="image/png")
 
     async def thumbnail(self, request: Request) -> Response:
         """A small copy of the crop; not made where the page has scrolled on meanwhile."""
         face_id, shelf = request.path_params["face_id"], self.session.shelf
         path = shelf.picture(face_id)
         if path is None:
-            return _nothing("no such picture")
+            return nothing("no such picture")
         async with self._hands:
             if await request.is_disconnected():
-                return _nothing("nobody waits for it")
+                return nothing("nobody waits for it")
             try:
                 jpeg = await run_in_threadpool(self.thumbnails.of, shelf.picture_sha256(face_id), path)
             except DecodeError as error:
-                return _nothing(str(error))
+                return nothing(str(error))
         return Response(jpeg, media_type="image/jpeg")
 
     async def decide(self, request: Request) -> Response:
@@ -129,7 +119,7 @@ class ReviewPage:
     async def undo(self, request: Request) -> Response:
         """Take back a tab's last step."""
         try:
-            tab = _tab(_object(await request.body()))
+            tab = _tab(json_object(await request.body()))
         except UsageError as error:
             return PlainTextResponse(str(error), status_code=400)
         return self._told(tab, await run_in_threadpool(self.session.undo, tab))
@@ -161,7 +151,7 @@ def parse_decision(body: bytes) -> Decision:
     Raises:
         UsageError: it is something else.
     """
-    given = _object(body)
+    given = json_object(body)
     faces = given.get("faces")
     if not isinstance(faces, list) or not 0 < len(faces) <= _MOST_FACES:
         raise UsageError(f"faces must be a list of 1 to {_MOST_FACES}")
@@ -176,16 +166,6 @@ def parse_decision(body: bytes) -> Decision:
     if not (change.judged or change.labels or change.unset):
         raise UsageError("nothing to settle: give verdict, labels or unset")
     return Decision(_tab(given), tuple(faces), change)
-
-
-def _object(body: bytes) -> dict[str, object]:
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UsageError("the body is no JSON") from error
-    if not isinstance(given, dict):
-        raise UsageError("the body is no JSON object")
-    return given
 
 
 def _tab(given: Mapping[str, object]) -> str:
@@ -218,11 +198,3 @@ def _plain(reviews: Sequence[Review]) -> list[list[object]]:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 16 else 0
-
-
-def _suffix(name: str) -> str:
-    return name[name.rfind(".") :]
-
-
-def _nothing(text: str) -> Response:
-    return PlainTextResponse(text, status_code=404)

@@ -19,12 +19,12 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from drfhq_tools.errors import UsageError
 from drfhq_tools.stats.classes import ATTRIBUTES, Vocabulary, all_classes
+from drfhq_tools.toml_file import which_there_are
 
 _COLUMNS: Final = ["attribute", "class", "share"]
 
@@ -55,9 +55,7 @@ class Target:
             known = classes[attribute]
             for word in proportions:
                 if word not in known:
-                    near = get_close_matches(word, known, n=1)
-                    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                    raise UsageError(f"{self.name}: {attribute} has no class {word!r}; {advice}")
+                    raise UsageError(f"{self.name}: {attribute} has no class {word!r}; {which_there_are(word, known)}")
         return classes
 
 

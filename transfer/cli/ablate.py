@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drfhq_tools.toml_file import read_settings
 from transfer.cli.options import PATH, say, training
 from transfer.errors import ConfigError
-from transfer.settings import parse_settings, read_toml
+from transfer.settings import parse_settings
 
 if TYPE_CHECKING:
     from transfer.evaluation.grid import Grid
@@ -80,7 +81,7 @@ def ablate(
 
     if (portraits is None) != (photos is None):
         raise ConfigError("--portraits and --photos go together: outputs are held against photos")
-    settings = (read_toml(config_file) if config_file else {}) | parse_settings(assignments)
+    settings = (read_settings(config_file, "train") if config_file else {}) | parse_settings(assignments)
     grid = Grid(
         manifest=open_data(data_dir),
         init=init,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drfhq_tools.toml_file import read_settings
 from transfer.config import ADA, PRECISIONS
 from transfer.errors import ConfigError
-from transfer.settings import DEFAULTS, configured, parse_settings, read_toml
+from transfer.settings import DEFAULTS, configured, parse_settings
 
 if TYPE_CHECKING:
     from transfer.networks.spec import GeneratorSpec
@@ -93,7 +94,7 @@ def training_request(
     named = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if isinstance(augment := named.get("augment"), str):
         named["augment"] = [word for word in augment.split(",") if word]
-    file = read_toml(config_file) if isinstance(config_file, Path) else {}
+    file = read_settings(config_file, "train") if isinstance(config_file, Path) else {}
     config, schedule = configured(
         dict(recipe.settings if recipe else {}) | file | named | parse_settings(assignments),
         kimg=_number(options, "kimg"),

@@ -11,8 +11,6 @@ Who may come in is checked by :mod:`drfhq_tools.local_page`, and how large a bod
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
@@ -23,11 +21,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from drfhq_tools.errors import DrfhqError, UsageError
+from drfhq_tools.local_page import PageFiles, json_object, nothing
 from transfer.scenes.control import Control
 from transfer.serve.studio import BusyError, Result, Studio
 
 UPLOAD: Final = "application/octet-stream"
-_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _LONGEST_TAB: Final = 64
 _MOST_FACES: Final = 200
 
@@ -37,14 +35,13 @@ class ServePage:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        own = files("transfer.serve") / "page"
-        self._own = {entry.name: entry.read_bytes() for entry in own.iterdir() if _suffix(entry.name) in _TYPES}
+        self._files = PageFiles("transfer.serve")
 
     def application(self) -> Starlette:
         """All of it, by address."""
         return Starlette(
             routes=[
-                Route("/", self.own_file),
+                Route("/", self._files.answer),
                 Route("/api/state/{tab}", self.state),
                 Route("/api/picture/{tab}", self.picture, methods=["POST"]),
                 Route("/api/make/{tab}", self.make, methods=["POST"]),
@@ -53,16 +50,9 @@ class ServePage:
                 Route("/before/{tab}/{number:int}", self.before),
                 Route("/after/{tab}/{number:int}", self.after),
                 Route("/download/{tab}/{number:int}", self.download),
-                Route("/{name}", self.own_file),
+                Route("/{name}", self._files.answer),
             ]
         )
-
-    def own_file(self, request: Request) -> Response:
-        """A file of the page, read at the start."""
-        name = request.path_params.get("name", "index.html")
-        if name not in self._own:
-            return _nothing("no such page")
-        return Response(self._own[name], media_type=_TYPES[_suffix(name)])
 
     def state(self, request: Request) -> Response:
         """What the tab's page shows."""
@@ -99,18 +89,18 @@ class ServePage:
     def before(self, request: Request) -> Response:
         """The tab's picture."""
         png = self.studio.before(_tab(request), request.path_params["number"])
-        return _nothing("no such picture") if png is None else Response(png, media_type="image/png")
+        return nothing("no such picture") if png is None else Response(png, media_type="image/png")
 
     def after(self, request: Request) -> Response:
         """The tab's result, to be shown."""
         found = self._found(request)
-        return _nothing("no such result") if found is None else Response(found[0].view, media_type="image/png")
+        return nothing("no such result") if found is None else Response(found[0].view, media_type="image/png")
 
     def download(self, request: Request) -> Response:
         """The tab's result, whole."""
         found = self._found(request)
         if found is None:
-            return _nothing("no such result")
+            return nothing("no such result")
         name = quote(f"{found[1]}-real.png")
         headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
         return Response(found[0].whole, media_type="image/png", headers=headers)
@@ -130,30 +120,17 @@ def parse_wish(body: bytes) -> tuple[list[int], Control]:
         UsageError: it is something else.
         ConfigError: a strength that is none.
     """
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UsageError("the body is no JSON") from error
-    if not isinstance(given, dict):
-        raise UsageError("the body is no JSON object")
+    given = json_object(body)
     faces, strength = given.get("faces"), given.get("strength", 1.0)
     if not isinstance(faces, list) or len(faces) > _MOST_FACES or not all(type(face) is int for face in faces):
         raise UsageError("faces must be a list of numbers")
-    if type(strength) not in (int, float):
+    if not isinstance(strength, int | float) or isinstance(strength, bool):
         raise UsageError("strength must be a number")
-    switches = {name: given.get(name, True) for name in ("match_light", "carry_detail")}
-    if not all(isinstance(value, bool) for value in switches.values()):
+    light, detail = given.get("match_light", True), given.get("carry_detail", True)
+    if not isinstance(light, bool) or not isinstance(detail, bool):
         raise UsageError("match_light and carry_detail must be true or false")
-    return faces, Control(strength=float(strength), **switches)
+    return faces, Control(strength=float(strength), match_light=light, carry_detail=detail)
 
 
 def _tab(request: Request) -> str:
     return str(request.path_params["tab"])[:_LONGEST_TAB]
-
-
-def _suffix(name: str) -> str:
-    return name[name.rfind(".") :]
-
-
-def _nothing(text: str) -> Response:
-    return PlainTextResponse(text, status_code=404)

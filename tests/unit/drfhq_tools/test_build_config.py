@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from drfhq_tools.config import PRESETS, BuildConfig, config_from, parse_settings, read_toml
+from drfhq_tools.config import PRESETS, BuildConfig, config_from, parse_settings
 from drfhq_tools.errors import UsageError
+from drfhq_tools.toml_file import read_settings
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "min_inter_eye_px": (0, 100_000),
@@ -65,22 +66,22 @@ def test_toml_at_top_level_or_in_its_table(tmp_path: Path) -> None:
     file = tmp_path / "build.toml"
     for text in ("size = 256\nval_fraction = 0.1\n", "[build]\nsize = 256\nval_fraction = 0.1\n[other]\nx = 1\n"):
         file.write_text(text)
-        assert config_from(read_toml(file)) == BuildConfig(size=256, val_fraction=0.1)
+        assert config_from(read_settings(file, "build")) == BuildConfig(size=256, val_fraction=0.1)
 
 
 def test_toml_trouble_is_told(tmp_path: Path) -> None:
     file = tmp_path / "build.toml"
     with pytest.raises(UsageError, match="cannot read"):
-        read_toml(file)
+        read_settings(file, "build")
     file.write_text("size = = 3")
     with pytest.raises(UsageError, match="no valid TOML"):
-        read_toml(file)
+        read_settings(file, "build")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="no valid TOML"):
-        read_toml(file)
+        read_settings(file, "build")
     file.write_text("build = 3")
     with pytest.raises(UsageError, match="must be a table"):
-        read_toml(file)
+        read_settings(file, "build")
 
 
 def test_each_setting_moves_exactly_one_digest() -> None:
@@ -197,7 +198,7 @@ def test_presets_are_overridden_by_what_stands_beside_them() -> None:
 def test_a_toml_file_may_name_a_preset(tmp_path: Path) -> None:
     file = tmp_path / "build.toml"
     file.write_text('preset = "strict"\nmax_yaw_deg = 10\n')
-    assert config_from(read_toml(file)) == config_from({"preset": "strict", "max_yaw_deg": 10})
+    assert config_from(read_settings(file, "build")) == config_from({"preset": "strict", "max_yaw_deg": 10})
 
 
 def test_every_setting_explains_itself() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drfhq_tools.errors import UsageError
 from transfer.cli.finetune import _with_terms
 from transfer.config import TrainConfig
 from transfer.errors import ConfigError
@@ -66,14 +67,14 @@ def test_a_recipe_is_read_from_a_file(tmp_path: Path) -> None:
 def test_mistaken_recipes_are_named(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises((ConfigError, UsageError), match=words):
         load_recipe(str(file))
 
 
 def test_recipes_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="known: drfhq, plain"):
         load_recipe("drfqh")
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         load_recipe(str(tmp_path / "absent.toml"))
 
 

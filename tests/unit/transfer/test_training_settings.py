@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from drfhq_tools.errors import UsageError
+from drfhq_tools.toml_file import read_settings
 from transfer.config import TrainConfig
 from transfer.data import Portraits
 from transfer.errors import ConfigError
 from transfer.networks.discriminator import Discriminator
 from transfer.networks.generator import Generator
 from transfer.networks.spec import GeneratorSpec
-from transfer.settings import DEFAULTS, configured, parse_settings, read_toml
+from transfer.settings import DEFAULTS, configured, parse_settings
 from transfer.training.precision import check_precision
 from transfer.training.regularise import mixed, next_mean, path_lengths, path_penalty
 from transfer.training.state import TrainState
@@ -181,7 +183,7 @@ def test_settings_are_read_by_name_and_kind(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text('[train]\npath_length = 2\naugment = ["ada"]\nfreeze_g = [8, 4]\nkeep = 5\n', encoding="utf-8")
     given = parse_settings(["keep=2", "mirror=false", "freeze_g=16,8"])
-    config, schedule = configured(read_toml(file) | given, kimg=1.0, freeze_mapping=False, weights={})
+    config, schedule = configured(read_settings(file, "train") | given, kimg=1.0, freeze_mapping=False, weights={})
     assert (config.path_length, config.augment, config.freeze_g, config.mirror) == (2.0, ("ada",), (8, 16), False)
     assert (schedule.keep, schedule.kimg) == (2, 1.0)
 
@@ -215,7 +217,5 @@ def test_mistaken_settings_are_named(texts: list[str], words: str) -> None:
 def test_mistaken_files_are_named(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "run.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=words):
-        configured(read_toml(file), kimg=1.0, freeze_mapping=False, weights={})
-    with pytest.raises(ConfigError, match="cannot read"):
-        read_toml(tmp_path / "absent.toml")
+    with pytest.raises((ConfigError, UsageError), match=words):
+        configured(read_settings(file, "train"), kimg=1.0, freeze_mapping=False, weights={})

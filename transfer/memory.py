@@ -10,6 +10,9 @@ from transfer.errors import OutOfMemoryError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+TOO_LITTLE: Final = (
+    "out of memory: a smaller picture, batch or generator, --device cpu or fewer programs beside may help"
+)
 _WORDS: Final = (
     "out of memory",
     "not enough memory",

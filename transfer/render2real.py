@@ -29,7 +29,7 @@ from transfer.blend import interpolated
 from transfer.checkpoints import load_checkpoint
 from transfer.data import to_pixels, to_tensor
 from transfer.device import images_at_once, pick_device, placed
-from transfer.errors import ConfigError, FaceTooSmallError, NoFaceError
+from transfer.errors import CheckpointError, ConfigError, FaceTooSmallError, NoFaceError
 from transfer.inversion import Inversion, Inverter
 from transfer.inversion.make import make_inverter
 from transfer.inversion.pivotal import carried
@@ -42,7 +42,7 @@ from transfer.scenes.compose import Looks, Patch, compose, front_to_back, mask_o
 from transfer.scenes.control import USUAL, Control
 from transfer.scenes.mark import COMPOSITE, marked
 from transfer.scenes.png_file import write_png
-from transfer.scenes.samples import Metadata, Picture, SampleArray, read
+from transfer.scenes.samples import Metadata, Picture, SampleArray, picture_of
 
 Pixels = npt.NDArray[np.uint8]
 AT_ONCE = 8
@@ -150,7 +150,7 @@ class RenderedToReal:
         if tuned.spec != source.spec:
             raise ConfigError(
                 f"the tuned generator ({tuned.spec.resolution}²) and the source ({source.spec.resolution}²) differ in "
-                "shape: they share no latent space; both must come from one run"
+                "shape: they share no latent space; g_ema and source must be those that one run saved"
             )
         self.landmark_scheme = landmark_scheme
         self.tuned = tuned.eval().requires_grad_(False)
@@ -181,6 +181,13 @@ class RenderedToReal:
         about = folder.read_about()
         if about.get("kind") != "finetune":
             raise ConfigError(f"{run} is a {about.get('kind')} run with one generator; apply needs a fine-tuning run")
+        if not isinstance(scheme := about.get("landmark_scheme"), str):
+            raise CheckpointError(f"{folder.about} does not say by which landmarks the run's pictures were aligned")
+        if not folder.g_ema.is_file():
+            raise CheckpointError(
+                f"{run} has saved no generator yet: `transfer finetune` leaves {folder.g_ema.name} with its first "
+                "snapshot; the same command goes on from where it was"
+            )
         place = pick_device(device) if isinstance(device, str) else device
         tuned, source = (placed(load_checkpoint(path).generator, place) for path in (folder.g_ema, folder.source))
         identity = load_resnet().to(place)
@@ -189,7 +196,7 @@ class RenderedToReal:
             path.stem: sha256_file(path) for path in (folder.g_ema, folder.source, folder.encoder) if path.is_file()
         }
         made_with = {"inverter": inverter, "steps": steps, "seed": seed, "sha256": files}
-        return cls(tuned, source, identity, found, str(about["landmark_scheme"]), made_with=made_with)
+        return cls(tuned, source, identity, found, scheme, made_with=made_with)
 
     def translate(
         self, picture: Path | str | Picture | Pixels, control: Control = USUAL, faces: Sequence[int] | None = None
@@ -225,6 +232,12 @@ class RenderedToReal:
         """How wide a face's crop must be to be made."""
         return max(LEAST_PX, LEAST_SHARE * self.tuned.spec.resolution)
 
+    @property
+    def _instead(self) -> str:
+        """What to do where one face does not fit."""
+        end = "end other programs" if self.device.type == "cpu" else "use --device cpu"
+        return f"{end}, or use a run of smaller generators"
+
     def aligned_alike(self, found: Sequence[Detection]) -> Sequence[Detection]:
         """The same faces, known to be aligned as the run's training pictures were.
 
@@ -244,7 +257,7 @@ class RenderedToReal:
         """Find faces and their latents; arguments and errors as :meth:`translate`'s."""
         given = picture_of(picture)
         everyone = self.detect(given)
-        return self.invert_found(given, everyone, self._chosen(everyone, faces))
+        return self.invert_found(given, everyone, self.chosen(everyone, faces))
 
     def invert_found(
         self,
@@ -266,7 +279,7 @@ class RenderedToReal:
         def inverted(part: Sequence[int]) -> Inversion:
             return (inverter or self.inverter)(self.tuned, to_tensor(crops[list(part)], self.device))
 
-        advice = f"one face in a {side}² generator does not fit: use --device cpu, or a run of smaller generators"
+        advice = f"one face in a {side}² generator does not fit: {self._instead}"
         parts = in_parts(inverted, range(len(indices)), images_at_once(side, AT_ONCE), advice)
         made = [one for _, one in parts]
         return Inverted(
@@ -281,8 +294,12 @@ class RenderedToReal:
             tuple(dict.fromkeys(note for one in made for note in one.notes)),
         )
 
-    def _chosen(self, everyone: Sequence[Detection], faces: Sequence[int] | None) -> tuple[int, ...]:
-        """Which faces to make: those asked for, or all that are large enough."""
+    def chosen(self, everyone: Sequence[Detection], faces: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Which of a picture's faces to make: those asked for, or all that are large enough.
+
+        Raises:
+            NoFaceError: there is no such face, or a face asked for, or every one, is too small.
+        """
         large = [index for index, face in enumerate(everyone) if face.quad.side_px >= self.least_px]
         wanted = large if faces is None else sorted(set(faces))
         if absent := [index for index in wanted if not 0 <= index < len(everyone)]:
@@ -337,7 +354,7 @@ class RenderedToReal:
             own = [generator if one is None else carried(generator, one, strength) for one in offsets]
             return torch.cat([one.synthesis(w[None]) for one, w in zip(own, ws, strict=True)])
         side = generator.spec.resolution
-        advice = f"one image of {side}² does not fit: use --device cpu, or a run of smaller generators"
+        advice = f"one image of {side}² does not fit: {self._instead}"
 
         def images(part: Sequence[int]) -> Tensor:
             made: Tensor = generator.synthesis(ws[list(part)])
@@ -359,22 +376,6 @@ class RenderedToReal:
                 strict=True,
             )
         )
-
-
-def picture_of(given: Path | str | Picture | Pixels) -> Picture:
-    """A picture from a file or from upright RGB pixels (H, W, 3) uint8.
-
-    Raises:
-        DecodeError: the file is no picture.
-        ConfigError: the pixels are of another shape or type.
-    """
-    if isinstance(given, Picture):
-        return given
-    if isinstance(given, np.ndarray):
-        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3:
-            raise ConfigError(f"pixels are (H, W, 3) uint8, not {given.shape} {given.dtype}")
-        return Picture(given, given)
-    return read(Path(given))
 
 
 def _split(offsets: Mapping[str, Tensor] | None, count: int) -> list[Mapping[str, Tensor] | None]:

@@ -1,5 +1,6 @@
 """The second half of the walk on shipped renders: fine-tune a (tiny, untrained) generator and translate portraits."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -236,3 +237,39 @@ def test_pretraining_begins_from_nothing_and_shows_its_nearest_pictures(studio: 
     refused = invoke(transfer, "apply", PORTRAIT, "--run", studio / "pretrain", "--out", studio / "o")
     assert refused.exit_code == 2
     assert "fine-tuning run" in refused.stderr
+
+
+def test_a_run_that_cannot_be_applied_says_why(studio: Path, tmp_path: Path) -> None:
+    def refused(change: Callable[[Path], object]) -> str:
+        run = tmp_path / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(studio / "run", run)
+        change(run)
+        result = invoke(transfer, "apply", PORTRAIT, "--run", run, "--out", tmp_path / "out", "--device", "cpu")
+        assert result.exit_code in (1, 2), result.output
+        assert isinstance(result.exception, SystemExit)
+        return result.stderr
+
+    other = Checkpoint(Generator(dataclasses.replace(TINY, resolution=64, channels=(16,) * 5)))
+    assert "no generator yet" in refused(lambda run: (run / "g_ema.safetensors").unlink())
+    assert "differ in shape" in refused(lambda run: save_checkpoint(run / "source.safetensors", other))
+    assert "landmarks" in refused(lambda run: (run / "run.json").write_text('{"kind": "finetune"}', encoding="utf-8"))
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    assert "is a file" in refused(lambda _: None)
+
+
+def test_done_pictures_are_skipped_unread_and_a_face_asked_for_of_nobody_leaves_what_was_seen(
+    studio: Path, tmp_path: Path
+) -> None:
+    nobody = tmp_path / "nobody.png"
+    Image.new("RGB", (200, 200), "grey").save(nobody)
+    words = ("--run", studio / "run", "--out", tmp_path / "out", "--steps", 2, "--device", "cpu")
+    result = invoke(transfer, "apply", nobody, "--face", 0, *words)
+    assert result.exit_code == 3
+    assert (tmp_path / "out" / "nobody.noface.jpg").is_file()
+    assert invoke(transfer, "apply", PORTRAIT, *words).exit_code == 0
+    made = (tmp_path / "out" / f"{PORTRAIT.stem}.json").stat().st_mtime_ns
+    again = invoke(transfer, "apply", PORTRAIT, *words)
+    assert again.exit_code == 0
+    assert (tmp_path / "out" / f"{PORTRAIT.stem}.json").stat().st_mtime_ns == made
+    assert "soft" not in again.stderr

@@ -20,6 +20,7 @@ from transfer.cli.metrics import metrics
 from transfer.cli.pretrain import pretrain
 from transfer.cli.serve import serve
 from transfer.cli.train_encoder import train_encoder
+from transfer.memory import TOO_LITTLE, is_out_of_memory
 
 INTERRUPTED = 130
 
@@ -33,6 +34,11 @@ class _ErrorsAsAdvice(click.Group):
         except DrfhqError as error:
             click.echo(f"transfer: {error}", err=True)
             ctx.exit(error.exit_code)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            click.echo(f"transfer: {TOO_LITTLE} ({error})", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
 

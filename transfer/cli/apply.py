@@ -15,13 +15,15 @@ import click
 
 from drfhq_tools.errors import DecodeError, DrfhqError, UsageError
 from transfer.cli.options import PATH, say
-from transfer.errors import ConfigError, FaceTooSmallError, NoFaceError, StorageError
+from transfer.errors import ConfigError, NoFaceError, StorageError
 from transfer.scenes.control import SEAMS, USUAL, Control
 
 if TYPE_CHECKING:
+    from drfhq_tools.records import Detection
     from transfer.frames import Frame
     from transfer.render2real import RenderedToReal, Scene
     from transfer.results import Outcome
+    from transfer.scenes.samples import Picture
 
 SOME_FAILED = 3
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
@@ -101,6 +103,8 @@ def apply(
     jobs = output_stems(pictures)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: leave --sequence out")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: give a folder for the results as --out")
     keep_freed_memory()
     renderer = RenderedToReal.from_run(run, device, inverter=inverter, steps=steps, seed=seed)
     chosen = faces or None
@@ -151,34 +155,43 @@ def output_stems(pictures: tuple[Path, ...]) -> list[tuple[Path, Path]]:
 
 def _one(request: _Request, path: Path, stem: Path) -> None:
     """Translate one picture, unless that was done."""
+    from drfhq_tools.hashing import sha256_file
     from transfer.results import DONE, SKIPPED, Outcome, finished, write_preview, write_scene
-    from transfer.scenes.nobody import write_unfound
     from transfer.scenes.samples import read
 
     began = time.perf_counter()
-    picture = read(path)
-    before = finished(stem, request.digest, picture.sha256)
+    before = finished(stem, request.digest, sha256_file(path))
     if before is not None:
         request.outcomes.append(Outcome(path, SKIPPED, before))
         click.echo(stem.with_name(stem.name + ".png"))
         return
+    picture, renderer = read(path), request.renderer
+    everyone = _faces(renderer, picture, stem)
+    inverted = renderer.invert_found(picture, everyone, renderer.chosen(everyone, request.faces))
+    scene = renderer.decode(inverted, request.control)
+    _warn(path, scene)
+    if request.faces is None and scene.left:
+        say(
+            f"{path}: {len(scene.left)} of {len(everyone)} faces are too small, narrower than {renderer.least_px:.0f} "
+            "px, and stay as they are: render them larger, or enlarge the picture"
+        )
+    if request.preview:
+        write_preview(renderer, inverted, stem, request.control)
+    click.echo(write_scene(scene, stem, request.control, digest=request.digest))
+    request.outcomes.append(Outcome(path, DONE, len(scene.faces), time.perf_counter() - began))
+
+
+def _faces(renderer: RenderedToReal, picture: Picture, stem: Path) -> tuple[Detection, ...]:
+    """The picture's faces; where there are none, what the detector saw is left beside the results."""
+    from transfer.scenes.nobody import write_unfound
+
     unfound = stem.with_name(stem.name + ".noface.jpg")
     unfound.unlink(missing_ok=True)
     try:
-        inverted = request.renderer.invert(picture, request.faces)
-    except FaceTooSmallError:
-        raise
+        return renderer.detect(picture)
     except NoFaceError as error:
-        if request.faces is not None:
-            raise
         write_unfound(picture.pixels, unfound)
         raise NoFaceError(f"{error} What the detector saw is in {unfound}") from error
-    scene = request.renderer.decode(inverted, request.control)
-    _warn(path, scene)
-    if request.preview:
-        write_preview(request.renderer, inverted, stem, request.control)
-    click.echo(write_scene(scene, stem, request.control, digest=request.digest))
-    request.outcomes.append(Outcome(path, DONE, len(scene.faces), time.perf_counter() - began))
 
 
 def _sequence(request: _Request, jobs: Sequence[tuple[Path, Path]], out: Path, smooth: float) -> None:
@@ -230,7 +243,7 @@ def _warn(path: Path, scene: Scene) -> None:
 @contextmanager
 def _noted(outcomes: list[Outcome], path: Path) -> Iterator[None]:
     """What goes wrong with one picture is noted, and the next one comes."""
-    from transfer.memory import is_out_of_memory
+    from transfer.memory import TOO_LITTLE, is_out_of_memory
     from transfer.results import FAILED, Outcome
 
     try:
@@ -240,10 +253,10 @@ def _noted(outcomes: list[Outcome], path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise StorageError(f"{error}: free some space; the same command goes on from here") from error
-        if is_out_of_memory(error):
-            message = f"out of memory: a smaller picture, --device cpu or fewer programs beside may help ({error})"
-        elif isinstance(error, DrfhqError | DecodeError | OSError):
+        if isinstance(error, DrfhqError | DecodeError | OSError):
             message = str(error)
+        elif is_out_of_memory(error):
+            message = f"{TOO_LITTLE} ({error})"
         else:
             raise
         say(f"{path}: {message}")

@@ -24,5 +24,9 @@ class EncoderInverter:
         check_size(generator, targets)
         ours, theirs = self.encoder.spec, generator.spec
         if (ours.resolution, ours.num_ws, ours.w_dim) != (theirs.resolution, theirs.num_ws, theirs.w_dim):
-            raise ConfigError(f"the encoder is for a {ours.resolution}² generator with w of {ours.w_dim}, not for this")
+            raise ConfigError(
+                f"the encoder is for a {ours.resolution}² generator with w of {ours.w_dim}, this one is of "
+                f"{theirs.resolution}² and {theirs.w_dim}: train it anew with `transfer train-encoder`, or choose "
+                "--inverter optimise"
+            )
         return decoded(generator, self.encoder(targets), (), ())

@@ -25,6 +25,7 @@ from drfhq_tools.errors import DecodeError
 from drfhq_tools.imageio import LENIENT, decode_picture
 from drfhq_tools.png import SIGNATURE
 from drfhq_tools.records import Pixels, RejectReason
+from transfer.errors import ConfigError
 from transfer.scenes.colour import Converter, from_srgb
 
 SampleArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -96,6 +97,22 @@ def decode(data: bytes) -> Picture:
     with LENIENT, Image.open(io.BytesIO(data)) as image:  # decode_picture has judged the size
         picture = _own(image, data, pixels)
     return replace(picture, sha256=hashlib.sha256(data).hexdigest())
+
+
+def picture_of(given: Path | str | Picture | Pixels) -> Picture:
+    """A picture from a file or from upright RGB pixels (H, W, 3) uint8.
+
+    Raises:
+        DecodeError: the file is no picture.
+        ConfigError: the pixels are of another shape or type.
+    """
+    if isinstance(given, Picture):
+        return given
+    if isinstance(given, np.ndarray):
+        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3:
+            raise ConfigError(f"pixels are (H, W, 3) uint8, not {given.shape} {given.dtype}")
+        return Picture(given, given)
+    return read(Path(given))
 
 
 def turned(samples: SampleArray, orientation: int) -> SampleArray:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from loopback import Quiet, served
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Gallery:
         return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     gallery: Gallery
@@ -113,32 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.announced is not None:
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is no error here."""
-
 
 @contextmanager
 def serving(gallery: Gallery, certificate: Path | None = None) -> Iterator[Gallery]:
     """Serve until the block ends; by TLS with a PEM file of key and ``certificate``."""
     handler = type("Handler", (_Handler,), {"gallery": gallery, "lock": threading.Lock()})
-    server = _Server(("127.0.0.1", 0), handler)
+    context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    gallery.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(handler, context) as gallery.port:
         yield gallery
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -17,8 +17,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from loopback import Quiet, served
 
 TOKEN = "hf_loopbackTokenNobodyMaySee"
 SIGNATURE = "loopbackSignatureNobodyMaySee"
@@ -95,18 +97,12 @@ def serving() -> Iterator[Hub]:
     """The Hub, while the block runs."""
     hub = Hub()
     handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield hub
-    finally:
-        hub.ending.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(handler) as port:
+        hub.url = f"http://127.0.0.1:{port}"
+        try:
+            yield hub
+        finally:
+            hub.ending.set()
 
 
 class _RefusedError(Exception):
@@ -115,14 +111,11 @@ class _RefusedError(Exception):
         self.status, self.code = status, code
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer goes out as one
     disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Quiet."""
 
     def handle(self) -> None:
         with suppress(OSError):  # the client was killed or has had enough

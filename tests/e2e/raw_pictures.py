@@ -45,6 +45,17 @@ def shifted(pixels: int) -> Image.Image:
     return Image.fromarray(FACE[pixels : pixels + 300, 80 + pixels : 380 + pixels])
 
 
+def write_mixture(root: Path) -> None:
+    """A folder with several faces in one picture, a person twice, a copy, a face at the rim and a picture without."""
+    root.mkdir(parents=True)
+    five_faces().save(root / "five.png")
+    shifted(3).resize((360, 360)).save(root / "best.png")
+    shifted(3).resize((240, 240)).save(root / "copy.jpg", quality=90)
+    shifted(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "mirror.png")
+    Image.fromarray(FACE[60:190, 160:290]).resize((390, 390)).save(root / "rim.png")
+    noise().save(root / "nobody.png")
+
+
 def write_hostile(root: Path) -> None:
     """A folder with all that real folders contain."""
     root.mkdir(parents=True)

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from killed_runs import run_killed
 from PIL import Image
 from raw_pictures import FACE, five_faces, noise, shifted
 
@@ -233,28 +233,12 @@ def test_cut_at_any_moment_it_is_the_old_or_the_new_one_or_finished_by_the_next_
     assert set(outcomes) == {"old", "between", "new"}
 
 
-KILLED = """
-import os, sys
-from drfhq_tools.cli import main
-where = sys.argv.pop(1)
-def hook(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(where):
-        os._exit(137)
-sys.addaudithook(hook)
-if __name__ == "__main__":
-    main()
-"""
-
-
 @pytest.mark.parametrize("where", ["00004.png", "old-images", "build.json"])
 def test_killed_while_faces_are_gained_the_next_run_finishes(
     where: str, copy: Callable[[str], Path], fresh: dict[str, Path], raw: Path, tmp_path: Path
 ) -> None:
     data = copy("tight")
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED)
-    command = [sys.executable, script, where, "filter", data, *settings("loose"), "--raw", raw, "--workers", "1"]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 137
+    run_killed(where, tmp_path, "filter", data, *settings("loose"), "--raw", raw, "--workers", "1")
     assert (data / ".drfhq-staging").exists()
     assert recut(data, "loose", "--raw", raw).exit_code == 0
     assert contents(data) == contents(fresh["loose"])

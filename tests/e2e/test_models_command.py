@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from loopback import folder_served
 
 from drfhq_tools.cli import main
 from drfhq_tools.models import REGISTRY, Content, Download, ModelEntry, Registry
@@ -19,44 +17,31 @@ from drfhq_tools.models import REGISTRY, Content, Download, ModelEntry, Registry
 WEIGHTS = bytes(range(256)) * 100
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
-
-
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """Two files on a server, one of them not what it should be, and one the user has to supply."""
-    for name in ("DRFHQ_OFFLINE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "server"
     folder.mkdir()
     (folder / "good.dat").write_bytes(WEIGHTS)
     (folder / "bad.dat").write_bytes(WEIGHTS[::-1])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     content = Content(hashlib.sha256(WEIGHTS).hexdigest(), len(WEIGHTS))
-    url = f"http://127.0.0.1:{server.server_port}"
-    yield {
-        name: ModelEntry(
-            name=name,
-            purpose="to test",
-            license="CC0-1.0",
-            file_name=f"{name}.dat",
-            content=content if origin else None,
-            origin=origin,
-            caution=f"mind the {name}",
-        )
-        for name, origin in {
-            "good": Download(f"{url}/good.dat"),
-            "bad": Download(f"{url}/bad.dat"),
-            "own": None,
-        }.items()
-    }
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with folder_served(folder, monkeypatch) as url:
+        yield {
+            name: ModelEntry(
+                name=name,
+                purpose="to test",
+                license="CC0-1.0",
+                file_name=f"{name}.dat",
+                content=content if origin else None,
+                origin=origin,
+                caution=f"mind the {name}",
+            )
+            for name, origin in {
+                "good": Download(f"{url}/good.dat"),
+                "bad": Download(f"{url}/bad.dat"),
+                "own": None,
+            }.items()
+        }
 
 
 def drfhq(registry: Registry | None, *arguments: str | Path) -> Result:

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from killed_runs import run_killed
 from PIL import Image
 from raw_pictures import FACE, five_faces, shifted
 
@@ -343,28 +342,12 @@ def test_a_list_with_nonsense_is_refused_by_line(tmp_path: Path) -> None:
     assert run("remove", tmp_path, "--sha256", "a" * 64).exit_code == 1  # no data set
 
 
-KILLED = """
-import os, sys
-from drfhq_tools.cli import main
-where = sys.argv.pop(1)
-def hook(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(where):
-        os._exit(137)
-sys.addaudithook(hook)
-if __name__ == "__main__":
-    main()
-"""
-
-
 @pytest.mark.parametrize("where", ["tombstones.parquet", "labels.parquet", "old-images", "manifest.parquet"])
 def test_killed_it_is_the_old_set_or_one_that_the_same_command_finishes(
     where: str, raw: Path, data: Path, tmp_path: Path
 ) -> None:
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED)
     words = ["remove", data, "--sha256", sha256_file(raw / "five.png")]
-    killed = subprocess.run([sys.executable, script, where, *words], check=False, capture_output=True)
-    assert killed.returncode == 137, killed.stderr
+    run_killed(where, tmp_path, *words)
     again = run(*words)
     assert again.exit_code == 0, again.stderr
     assert "five.png" not in {face.source_path for face in open_manifest(data).faces}

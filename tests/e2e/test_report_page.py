@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from raw_pictures import FACE, five_faces, noise, shifted
+from raw_pictures import write_mixture
 
 from drfhq_tools.cli import main
 
@@ -30,13 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page on a set with several people, copies, rejects of faces and files, and an enemy's words."""
     root = tmp_path_factory.mktemp("report")
     raw = root / "raw"
-    raw.mkdir()
-    five_faces().save(raw / "five.png")
-    shifted(3).resize((360, 360)).save(raw / "best.png")
-    shifted(3).resize((240, 240)).save(raw / "copy.jpg", quality=90)
-    shifted(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(raw / "mirror.png")
-    Image.fromarray(FACE[60:190, 160:290]).resize((390, 390)).save(raw / "rim.png")
-    noise().save(raw / "nobody.png")
+    write_mixture(raw)
     (raw / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (raw / "labels.csv").write_text(
         "file,gender,race,race_vocabulary,age_years,subject_id,author,license,license_url,title\n"

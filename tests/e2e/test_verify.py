@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from raw_pictures import FACE, five_faces, noise, shifted
+from raw_pictures import write_mixture
 
 from drfhq_tools.cli import main
 from drfhq_tools.hashing import face_id, sha256_bytes
@@ -33,13 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Several faces in one picture, people, copies, labels, rejects of a file and of faces; not to be changed."""
     root = tmp_path_factory.mktemp("verify")
     raw = root / "raw"
-    raw.mkdir()
-    five_faces().save(raw / "five.png")
-    shifted(3).resize((360, 360)).save(raw / "best.png")
-    shifted(3).resize((240, 240)).save(raw / "copy.jpg", quality=90)
-    shifted(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(raw / "mirror.png")
-    Image.fromarray(FACE[60:190, 160:290]).resize((390, 390)).save(raw / "rim.png")
-    noise().save(raw / "nobody.png")
+    write_mixture(raw)
     (raw / "empty.png").write_bytes(b"")
     (raw / "labels.csv").write_text(
         "file,gender,race,race_vocabulary,age_years,subject_id,author,source_url,content_rating\n"

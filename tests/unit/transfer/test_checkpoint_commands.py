@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from loopback import folder_served
 
 from drfhq_tools.models import Content, Download, ModelEntry, Registry
 from transfer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -147,39 +145,27 @@ def test_an_entry_is_complete_and_ships_nothing(entry: ModelEntry) -> None:
     assert not list(ROOT.glob(f"*/**/{entry.file_name}"))
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
-
-
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """A file on a server, and one the user has to fetch."""
-    for name in ("DRFHQ_OFFLINE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "server"
     folder.mkdir()
     (folder / "public.pkl").write_bytes(WEIGHTS)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     content = Content(hashlib.sha256(WEIGHTS).hexdigest(), len(WEIGHTS))
-    origins = {"public": Download(f"http://127.0.0.1:{server.server_port}/public.pkl"), "by-hand": None}
-    yield {
-        name: ModelEntry(
-            name=name,
-            purpose="to test",
-            license="Nobody's Licence",
-            file_name=f"{name}.pkl",
-            content=content if origin else None,
-            origin=origin,
-            caution="Read its terms.",
-        )
-        for name, origin in origins.items()
-    }
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with folder_served(folder, monkeypatch) as url:
+        origins = {"public": Download(f"{url}/public.pkl"), "by-hand": None}
+        yield {
+            name: ModelEntry(
+                name=name,
+                purpose="to test",
+                license="Nobody's Licence",
+                file_name=f"{name}.pkl",
+                content=content if origin else None,
+                origin=origin,
+                caution="Read its terms.",
+            )
+            for name, origin in origins.items()
+        }
 
 
 def test_nothing_is_fetched_before_its_terms_are_accepted(registry: Registry, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ the portraits themselves. One portrait a person, and nobody who is in the data s
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ from transfer.run_folder import RunFolder
 from transfer.sheets import grid, save_png
 
 USUAL = "encoder,encoder+refine:10,encoder+refine:40,encoder+refine:100,optimise:40,optimise:100,optimise:300"
+REALISM = "distance to photos"
+PANELS = {
+    "identity, held out": "identity of the realistic output",
+    "own error": "error of the reconstruction",
+    REALISM: "kernel distance to photographs",
+}
 BATCH = 8
 CPU = torch.device("cpu")
 
@@ -59,6 +66,25 @@ class Row:
     rendered: Tensor
     real: Tensor
     realism: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is printed and plotted of a row: each figure's mean and standard error."""
+
+    name: str
+    seconds: float
+    figures: dict[str, tuple[float, float]]
+
+    @property
+    def kind(self) -> str:
+        """The inverter without its steps."""
+        return self.name.split()[0].rstrip(",")
+
+    @property
+    def budget(self) -> str:
+        """Its steps, or the strength at which its weight change is carried."""
+        return self.name.removeprefix(self.kind).split(", carried ")[-1].strip()
 
 
 @dataclass(frozen=True)
@@ -138,45 +164,41 @@ def over_people(values: np.ndarray, people: list[str]) -> tuple[float, float]:
     return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5) if len(each) > 1 else 0.0
 
 
-def table(rows: list[Row], people: list[str]) -> str:
+def summary(row: Row, people: list[str]) -> Summary:
+    figures = {name: over_people(values, people) for name, values in row.figures.items()}
+    if row.realism:
+        figures[REALISM] = row.realism
+    return Summary(row.name, row.seconds, figures)
+
+
+def table(rows: list[Summary]) -> str:
     """Markdown."""
     names = list(rows[0].figures)
-    far = ["distance to photos"] if rows[0].realism else []
-    lines = [f"| inverter | CPU s | {' | '.join(names + far)} |", "|---|---" + "|---" * len(names + far) + "|"]
+    lines = [f"| inverter | CPU s | {' | '.join(names)} |", "|---|---" + "|---" * len(names) + "|"]
     for row in rows:
-        cells = [over_people(row.figures[name], people) for name in names] + ([row.realism] if row.realism else [])
-        words = [f"{mean:.3f} ±{error:.3f}" for mean, error in cells]
-        lines.append(f"| {row.name} | {row.seconds:.2f} | {' | '.join(words)} |")
+        cells = [f"{mean:.3f} ±{error:.3f}" for mean, error in (row.figures[name] for name in names)]
+        lines.append(f"| {row.name} | {row.seconds:.2f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def plot(rows: list[Row], people: list[str], path: Path) -> None:
+def plot(rows: list[Summary], path: Path) -> None:
     """Held-out identity, reconstruction and, where it was measured, distance to photographs against seconds."""
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
-    panels = [("identity, held out", "identity of the realistic output"), ("own error", "error of the reconstruction")]
-    if rows[0].realism:
-        panels.append(("", "kernel distance to photographs"))
+    panels = [(name, title) for name, title in PANELS.items() if name in rows[0].figures]
     figure = Figure(figsize=(4.4 * len(panels), 4.0), layout="constrained")
     for axes, (name, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        for kind in dict.fromkeys(kind_of(row) for row in rows):
-            chosen = [row for row in rows if kind_of(row) == kind]
-            points = [over_people(row.figures[name], people) if name else row.realism or (0.0, 0.0) for row in chosen]
-            means, errors = zip(*points, strict=True)
+        for kind in dict.fromkeys(row.kind for row in rows):
+            chosen = sorted((row for row in rows if row.kind == kind), key=lambda row: row.seconds)
+            means, errors = zip(*(row.figures[name] for row in chosen), strict=True)
             seconds = [row.seconds for row in chosen]
             axes.errorbar(seconds, means, errors, marker="o", label=kind, capsize=2, lw=1.2, elinewidth=0.6)
             for row, mean in zip(chosen, means, strict=True):
-                word = row.name.removeprefix(kind).split(", carried ")[-1].strip()
-                axes.annotate(word, (row.seconds, mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+                axes.annotate(row.budget, (row.seconds, mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
         axes.set(xscale="log", xlabel="CPU seconds a portrait", title=title)
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=90)
-
-
-def kind_of(row: Row) -> str:
-    """The inverter without its steps."""
-    return row.name.split()[0].rstrip(",")
 
 
 def pictures(faces: list[FaceRecord], root: Path, side: int) -> Tensor:
@@ -210,6 +232,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--seen", type=Path, help="the data set that run and encoder were trained on")
     parser.add_argument("--photos", type=Path, help="a data set of photographs, to be held against")
+    parser.add_argument("--rows", type=Path, help="add rows to this file, and print and draw all that are in it")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
@@ -232,13 +255,19 @@ def main() -> None:
     for wish in arguments.inverters.split(","):
         for row in bench.rows(wish):
             rows.append(row)
-            print(table([row], people).splitlines()[-1], flush=True)
+            print(table([summary(row, people)]).splitlines()[-1], flush=True)
+            if arguments.rows:
+                with arguments.rows.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(summary(row, people))) + "\n")
     print(
         f"\n{len(targets)} portraits of {len(set(people))} people, {side}², torch {torch.__version__}, one thread of a"
     )
-    print(f"{platform.machine()} CPU\n\n{table(rows, people)}")
+    summaries = [summary(row, people) for row in rows]
+    if arguments.rows:
+        summaries = [Summary(**json.loads(line)) for line in arguments.rows.read_text(encoding="utf-8").splitlines()]
+    print(f"{platform.machine()} CPU\n\n{table(summaries)}")
     if arguments.plot:
-        plot(rows, people, arguments.plot)
+        plot(summaries, arguments.plot)
     if arguments.sheet:
         shown, labels = [list(to_pixels(targets))], ["portrait"]
         for row in rows:

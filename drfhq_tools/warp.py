@@ -65,13 +65,6 @@ def shrink(pixels: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
     return shrink(smaller, factor // step)
 
 
-def resize_by_area(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Area average to ``size`` = (width, height), any ratio."""
-    if size == (pixels.shape[1], pixels.shape[0]):
-        return pixels
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Bilinear to ``size`` = (width, height), which skips no pixel down to half of what it is."""
     if size == (pixels.shape[1], pixels.shape[0]):

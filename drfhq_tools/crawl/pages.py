@@ -21,7 +21,6 @@ from drfhq_tools.crawl.site import Parser, Site
 from drfhq_tools.errors import UsageError
 
 _MAX_ITEMS: Final = 10_000
-_LINKS: Final = frozenset({"image", "page", "detail", "next", "license_url"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,26 +17,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "command_line.txt"
 PROGRAMS = {"drfhq": drfhq, "transfer": transfer}
 DOCUMENTS = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "docs/balance.md",
-    "docs/checkpoints.md",
-    "docs/crawl.md",
-    "docs/duplicates.md",
-    "docs/losses.md",
-    "docs/guide-artist.md",
-    "docs/guide-researcher.md",
-    "docs/guide-steward.md",
-    "docs/models.md",
-    "docs/onnx.md",
-    "docs/publish.md",
-    "docs/quality.md",
-    "docs/report.md",
-    "docs/review.md",
-    "docs/serve.md",
-    "docs/training.md",
-    "demo/generator/CARD.md",
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "demo/generator/CARD.md"),
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
 ]
 
 
@@ -90,7 +72,7 @@ def test_documents_name_commands_and_flags_that_exist(document: str, line: str) 
     known = set(flags(command))
     assert {word.split("=")[0] for word in words if word.startswith("--")} <= known, f"{document}: {line}"
     required = {option.opts[-1] for option in command.params if isinstance(option, click.Option) and option.required}
-    assert required <= set(words), f"{document}: {line} lacks {required - set(words)}"
+    assert required <= set(words) or "…" in words, f"{document}: {line} lacks {required - set(words)}"
 
 
 @pytest.mark.parametrize("calls", list(COMMANDS))

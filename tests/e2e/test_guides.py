@@ -117,16 +117,3 @@ def test_the_stewards(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "nothing found" in said.lower() or "0" in said
     assert (tmp_path / "data" / "tombstones.parquet").is_file()
     assert "Ann Artist" not in (tmp_path / "data" / "README.md").read_text(encoding="utf-8")
-
-
-def test_every_picture_a_guide_shows_is_there() -> None:
-    for guide in sorted(DOCS.glob("*.md")):
-        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", guide.read_text(encoding="utf-8")):
-            assert (DOCS / target).is_file(), f"{guide.name} shows {target}"
-
-
-def test_no_guide_links_to_nothing() -> None:
-    for guide in sorted(DOCS.glob("*.md")):
-        for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)", guide.read_text(encoding="utf-8")):
-            if not target.startswith(("http", "mailto")):
-                assert (DOCS / target).resolve().exists(), f"{guide.name} links to {target}"

@@ -23,11 +23,6 @@ def lrelu_(x: Tensor, *, clamp: float | None = None) -> Tensor:
     return x.clamp(-clamp, clamp) if x.requires_grad else x.clamp_(-clamp, clamp)
 
 
-def lrelu_bias(x: Tensor, bias: Tensor, *, clamp: float | None = None) -> Tensor:
-    """``lrelu(x + bias, 0.2)``, limited to ±``clamp``; ``bias`` (C,) is added along dimension 1 of (N, C, …)."""
-    return lrelu_(add_bias(x, bias), clamp=clamp)
-
-
 def add_bias(x: Tensor, bias: Tensor) -> Tensor:
-    """``x + bias`` along dimension 1, in the dtype of ``x``."""
+    """``x + bias`` in the dtype of ``x``; ``bias`` (C,) is added along dimension 1 of (N, C, …)."""
     return x + bias.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2))

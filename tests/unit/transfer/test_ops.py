@@ -14,7 +14,7 @@ from transfer.networks.generator import Generator
 from transfer.networks.spec import GeneratorSpec
 from transfer.networks.synthesis import StyledConv, ToRGB
 from transfer.ops import convolution
-from transfer.ops.bias_act import lrelu_bias
+from transfer.ops.bias_act import add_bias, lrelu_
 from transfer.ops.convolution import conv3x3
 from transfer.ops.modulated_conv import modulated_conv2d
 from transfer.ops.upfirdn import blur, upsample2
@@ -67,7 +67,7 @@ def test_resampling_keeps_a_format_of_memory() -> None:
 @pytest.mark.parametrize("clamp", [None, 0.7])
 def test_activation(clamp: float | None) -> None:
     same(
-        lambda x, b: lrelu_bias(x * 2**0.5, b * 2**0.5, clamp=clamp),
+        lambda x, b: lrelu_(add_bias(x * 2**0.5, b * 2**0.5), clamp=clamp),
         lambda x, b: plain.bias_act(x, b, clamp=clamp),
         [numbers(2, 3, 4, 5), numbers(3, seed=1)],
     )

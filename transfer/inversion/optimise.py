@@ -34,6 +34,7 @@ from transfer.networks.identity import IdentityNet
 from transfer.networks.synthesis import SynthesisNetwork
 
 THUMBNAIL_PX = 16
+FEWEST_CANDIDATES = 16
 REFINE_LR = 0.1
 """Of few steps each must go further: at 20 steps held-out identity is 0.35 at 0.05, 0.40 at 0.1, 0.41 at 0.2."""
 
@@ -47,7 +48,7 @@ class OptimiseSettings:
     wplus_steps: int = 200
     """Steps with a w for each layer."""
     candidates: int = 256
-    """Random latents among which the start is chosen."""
+    """Random latents among which the start is chosen; fewer above 256² (:func:`affordable`)."""
     lr: float = 0.05
     """Adam's peak learning rate, in standard deviations of w."""
     likeness: LikenessWeights = field(default_factory=LikenessWeights)
@@ -157,18 +158,23 @@ class Starts:
     @classmethod
     @torch.no_grad()
     def sampled(cls, seed: int, count: int, generator: Generator) -> Starts:
-        """``count`` of the seed's; all their images are computed once, some at a time."""
+        """``count`` of the seed's, fewer above 256²; all their images are computed once, some at a time."""
+        side = generator.spec.resolution
         w = sampled_w(generator, seed, count)
-        candidates = w[:count]
+        candidates = w[: affordable(count, side)]
         images = (
-            generator.synthesis(generator.broadcast(part))
-            for part in torch.split(candidates, images_at_once(generator.spec.resolution))
+            generator.synthesis(generator.broadcast(part)) for part in torch.split(candidates, images_at_once(side))
         )
         return cls(WSpace.fitted(w), candidates, torch.cat([thumbnail(each) for each in images]))
 
     def closest(self, targets: Tensor) -> Tensor:
         """(N, w_dim): for each target the candidate whose thumbnail is nearest."""
         return self.candidates[torch.cdist(thumbnail(targets), self.thumbnails).argmin(dim=1)]
+
+
+def affordable(count: int, side: int) -> int:
+    """How many of ``count`` candidates to look at: above 256² of as many pixels in all, but 16 at least."""
+    return min(count, max(FEWEST_CANDIDATES, count * 256**2 // side**2))
 
 
 def thumbnail(images: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from transfer.inversion import (
 from transfer.inversion.descent import PATIENCE, descend
 from transfer.inversion.likeness import Likeness, LikenessWeights, field_distance
 from transfer.inversion.make import GENERATOR_HASH
+from transfer.inversion.optimise import Starts, affordable
 from transfer.inversion.remembered import Remembered
 from transfer.inversion.wspace import WSpace, sampled_w
 from transfer.losses.functional import geometry_loss, gradient_field
@@ -81,6 +82,19 @@ def folder(generator: Generator, tmp_path: Path) -> RunFolder:
 def with_encoder(folder: RunFolder, generator: Generator) -> RunFolder:
     save_encoder(folder.encoder, encoder_of(generator), {GENERATOR_HASH: sha256_file(folder.g_ema)})
     return folder
+
+
+def test_the_start_is_the_closest_candidate(generator: Generator) -> None:
+    starts = Starts.sampled(0, 20, generator)
+    known = generator.synthesis(generator.broadcast(starts.candidates[3:4]))
+    assert torch.equal(starts.closest(known), starts.candidates[3:4])
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "affords"), [(256, 64, 256), (256, 512, 64), (256, 1024, 16), (256, 4096, 16), (8, 1024, 8)]
+)
+def test_a_large_generator_starts_from_fewer_latents(count: int, side: int, affords: int) -> None:
+    assert affordable(count, side) == affords
 
 
 def test_an_encoder_inverts_in_one_pass(generator: Generator, targets: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Faces over time: who is who from frame to frame, and what shakes made steady without lagging behind.
 
-Values are smoothed by a Gaussian over frames, the same forwards and backwards, so that a face that moves evenly is
-neither late nor early; at a sequence's ends the weights that fall outside are left out.
+Values are smoothed by a Gaussian over frames, the same forwards and backwards, so that nothing is late; where a face
+is, by parabolas under that Gaussian, so that a face which speeds up or turns back is followed too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from drfhq_tools.records import Detection, Pixels
 
 LONGEST_GAP: Final = 8
 """Frames a face may be missed for and still be the same."""
+_MOTION: Final = 2
+"""Degree of the polynomials that landmarks are smoothed by: a mean would slip off a face that turns back."""
 _NEAR: Final = 0.4
 """How far a face moves between frames at most, and how much its crop's side changes, in shares of that side."""
 CUT: Final = 0.12
@@ -65,20 +67,28 @@ def follow(frames: Sequence[Sequence[Detection]]) -> list[Track]:
 def steadied(track: Track, deviation: float) -> Track:
     """The track with its landmarks smoothed over ``deviation`` frames."""
     numbers = sorted(track.seen)
-    points = smooth(np.stack([track.seen[number].landmarks for number in numbers]), deviation)
+    points = smooth(np.stack([track.seen[number].landmarks for number in numbers]), deviation, _MOTION)
     return Track(
         {number: replace(track.seen[number], landmarks=at) for number, at in zip(numbers, points, strict=True)}
     )
 
 
-def smooth(values: FloatArray, deviation: float) -> FloatArray:
-    """(T, …) smoothed along T by a Gaussian of ``deviation`` frames; 0 leaves them as they are."""
+def smooth(values: FloatArray, deviation: float, degree: int = 0) -> FloatArray:
+    """(T, …) smoothed along T by polynomials of ``degree`` fitted around each frame, weighted by a Gaussian of
+    ``deviation`` frames (Cleveland 1979); degree 0 is the weighted mean, deviation 0 leaves values as they are."""
     if deviation <= 0 or len(values) < 2:
         return values
     frame = np.arange(len(values))
-    weights = np.exp(-0.5 * ((frame[:, None] - frame) / deviation) ** 2)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray(np.tensordot(weights, values, axes=1))
+    rows = [_fit_at(frame - now, deviation, min(degree, len(values) - 1)) for now in frame]
+    return np.asarray(np.tensordot(np.stack(rows), values, axes=1))
+
+
+def _fit_at(offsets: npt.NDArray[np.int_], deviation: float, degree: int) -> FloatArray:
+    """(T,): what each frame, ``offsets`` away, counts in the fitted value here; they sum to 1."""
+    scaled = offsets / deviation
+    root = np.exp(-0.25 * scaled**2)
+    powers = root[:, None] * scaled[:, None] ** np.arange(degree + 1)
+    return np.asarray(np.linalg.pinv(powers)[0] * root)
 
 
 def shots(crops: Sequence[npt.NDArray[np.float32]]) -> list[range]:

@@ -152,6 +152,18 @@ def test_smoothing_stills_noise_without_lag_at_even_speed(face: Detection) -> No
     assert spread[1] < 0.8 * spread[0]
 
 
+def test_a_face_that_turns_back_is_followed_and_its_shaking_stilled(face: Detection) -> None:
+    t = np.arange(24)
+    path = 0.5 * (t - 12.0) ** 2
+    still = steadied(follow([[moved(face, x)] for x in path])[0], 1.5)
+    for number, x in enumerate(path):
+        np.testing.assert_allclose(still.seen[number].landmarks, moved(face, x).landmarks, atol=1e-6)
+    shaken = np.random.default_rng(0).normal(0, 1, 200)
+    assert smooth(shaken, 1.5, 2).std() < 0.65
+    wave = 20 * np.sin(2 * np.pi * np.arange(48) / 12)
+    assert np.abs(smooth(wave, 1.5, 2) - wave)[4:-4].max() < 0.2 * np.abs(smooth(wave, 1.5) - wave)[4:-4].max()
+
+
 def test_latents_are_not_smoothed_across_a_cut() -> None:
     dark, bright = np.zeros((16, 16, 3), np.float32), np.ones((16, 16, 3), np.float32)
     assert shots([dark, dark, bright, bright, bright]) == [range(2), range(2, 5)]

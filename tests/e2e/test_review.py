@@ -251,10 +251,10 @@ def test_two_tabs_see_each_other(page: Page, review: Served, data: Path) -> None
     other = page.context.new_page()
     enter(other, review.address.split("?")[0])  # the cookie is the browser's
     keys(page, "k")
-    expect(tile(other, 0)).to_have_class(re.compile("keep"), timeout=10_000)
+    expect(tile(other, 0)).to_have_class(re.compile("keep"))
     keys(other, "x")  # on the same face: the last one counts, and the first tab is told
     page.bring_to_front()
-    expect(tile(page, 0)).to_have_class(re.compile("reject"), timeout=10_000)
+    expect(tile(page, 0)).to_have_class(re.compile("reject"))
     keys(page, "u")
     expect(page.locator("#said")).to_contain_text("1 face left as they are, decided anew elsewhere")
     assert settled(data)[0][0] == "reject"
@@ -271,7 +271,7 @@ def test_trouble_is_shown_and_nothing_is_marked(page: Page, review: Served, data
     expect(page.locator("#trouble")).to_contain_text(FILE_NAME)
     expect(page.locator(".tile.keep")).to_have_count(0)
     (data / FILE_NAME).rmdir()
-    expect(page.locator("#trouble")).to_be_hidden(timeout=10_000)
+    expect(page.locator("#trouble")).to_be_hidden()
     keys(page, "Home k")
     expect(tile(page, 0)).to_have_class(re.compile("keep"))
     review.end()
@@ -284,7 +284,7 @@ def test_a_data_set_that_is_built_anew_is_told(page: Page, review: Served, data:
     enter(page, review.address)
     keys(page, "ArrowRight ArrowRight")
     rewrite(data, open_manifest(data).faces[1:])
-    expect(page.locator("#said")).to_contain_text("built anew: 1 face left it, 0 faces are new", timeout=10_000)
+    expect(page.locator("#said")).to_contain_text("built anew: 1 face left it, 0 faces are new")
     expect(page.locator("#count")).to_have_text(f"{FACES - 1} faces")
     expect(tile(page, 1)).to_have_class(re.compile("cursor"))  # the same face, one further to the front
 

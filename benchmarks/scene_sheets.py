@@ -35,8 +35,8 @@ DIFFERENT = 14
 TILE_PX = 128
 A_ROW = 10
 SCENES = (2, 2, 3, 4, 5)
-SCENE_PX = 520
-"""Height of a scene; the nearest person is as tall as it."""
+SCENE_SHARE = 4
+"""Height of a scene, in sides of the generator; the nearest person is as tall as it."""
 
 
 def chosen(renders: Path, seen: Path, count: int) -> list[Path]:
@@ -78,19 +78,19 @@ def room(height: int, width: int, rng: np.random.Generator) -> FloatPixels:
     return ((base + tint) * light + 900 * blobs).astype(np.float32)
 
 
-def composed(paths: Sequence[Path], seed: int) -> Pixels:
-    """People side by side, the far before the near, from the middle outwards."""
+def composed(paths: Sequence[Path], height: int, seed: int) -> Pixels:
+    """People side by side, the far before the near."""
     rng = np.random.default_rng(seed)
-    step = int(SCENE_PX * 0.66)
-    width = step * (len(paths) - 1) + SCENE_PX
-    canvas = room(SCENE_PX, width, rng)
+    step = int(height * 0.66)
+    width = step * (len(paths) - 1) + height
+    canvas = room(height, width, rng)
     sizes = rng.permutation(np.linspace(0.7, 1.0, len(paths)))
     for i in np.argsort(sizes):
         colours, share = cut_out(paths[i])
-        side = int(SCENE_PX * sizes[i])
+        side = int(height * sizes[i])
         small, thin = (cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in (colours, share))
-        left = i * step + (SCENE_PX - side) // 2
-        place = canvas[SCENE_PX - side :, left : left + side]
+        left = i * step + (height - side) // 2
+        place = canvas[height - side :, left : left + side]
         place += (small - place) * thin[..., None]
     return np.asarray(canvas.clip(0, 255).round(), dtype=np.uint8)
 
@@ -126,23 +126,36 @@ def portraits(renderer: RenderedToReal, paths: Sequence[Path], control: Control)
     return grid(rows, labels * (len(rows) // len(labels)))
 
 
-def scenes(renderer: RenderedToReal, paths: Sequence[Path], control: Control, folder: Path) -> Image.Image:
+def scenes(renderer: RenderedToReal, paths: Sequence[Path], control: Control) -> Image.Image:
     rows, at = [], 0
     for number, count in enumerate(SCENES):
-        before = composed([paths[(at + i) % len(paths)] for i in range(count)], number)
+        people = [paths[(at + i) % len(paths)] for i in range(count)]
         at += count
+        before = composed(people, SCENE_SHARE * renderer.tuned.spec.resolution, number)
         scene = renderer.translate(before, control)
-        Image.fromarray(before).save(folder / f"scene{number}.png")
-        Image.fromarray(scene.composite).save(folder / f"scene{number}.real.png")
         for face in scene.faces:
             say(f"scene {number} of {count}, face {face.index}", face)
-        rows += [before, scene.composite]
-    width = max(row.shape[1] for row in rows)
-    sheet = Image.new("RGB", (width, sum(len(row) + 6 for row in rows)), (24, 24, 24))
-    y = 0
+        rows.append([before, scene.composite])
+    return laid_out(rows)
+
+
+def laid_out(rows: Sequence[Sequence[Pixels]]) -> Image.Image:
+    """Pairs one below the other; two short ones share a line."""
+    lines: list[list[Pixels]] = []
+    widest = max(sum(each.shape[1] for each in row) for row in rows)
     for row in rows:
-        sheet.paste(Image.fromarray(row), (0, y))
-        y += len(row) + 6
+        if lines and sum(each.shape[1] for each in [*lines[-1], *row]) <= widest:
+            lines[-1] += row
+        else:
+            lines.append(list(row))
+    sheet = Image.new("RGB", (widest + 6 * 3, sum(len(line[0]) + 6 for line in lines)), (24, 24, 24))
+    y = 0
+    for line in lines:
+        x = 0
+        for each in line:
+            sheet.paste(Image.fromarray(each), (x, y))
+            x += each.shape[1] + 6
+        y += len(line[0]) + 6
     return sheet
 
 
@@ -165,8 +178,7 @@ def main() -> None:
     if given.only != "scenes":
         portraits(renderer, paths, control).save(given.out / "apply-portraits.jpg", quality=88)
     if given.only != "portraits":
-        sheet = scenes(renderer, paths, control, given.out)
-        sheet.save(given.out / "apply-scenes.jpg", quality=85)
+        scenes(renderer, paths, control).save(given.out / "apply-scenes.jpg", quality=88)
 
 
 if __name__ == "__main__":

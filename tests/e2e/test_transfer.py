@@ -273,3 +273,25 @@ def test_done_pictures_are_skipped_unread_and_a_face_asked_for_of_nobody_leaves_
     assert again.exit_code == 0
     assert (tmp_path / "out" / f"{PORTRAIT.stem}.json").stat().st_mtime_ns == made
     assert "soft" not in again.stderr
+
+
+def test_a_sequence_follows_a_face_and_leaves_no_frame_out(studio: Path, tmp_path: Path) -> None:
+    frames, out = tmp_path / "frames", tmp_path / "out"
+    frames.mkdir()
+    with Image.open(PORTRAIT) as picture:
+        render = picture.resize((320, 320))
+    for number in range(3):
+        shifted = render.transform(render.size, Image.Transform.AFFINE, (1, 0, -4 * number, 0, 1, 0))
+        shifted.save(frames / f"{number}.png")
+    Image.new("RGB", (320, 320), "grey").save(frames / "3.png")
+    words = ("apply", frames, "--sequence", "--run", studio / "run", "--out", out, "--steps", 4, "--device", "cpu")
+    result = invoke(transfer, *words)
+    assert result.exit_code == 0, result.output
+    assert "flicker smoothed" in result.stderr
+    told = [json.loads((out / f"{number}.json").read_text(encoding="utf-8")) for number in range(4)]
+    assert [one["tracks"] for one in told] == [[0], [0], [0], []]
+    assert told[2]["sequence"]["flicker_smoothed"] is not None
+    assert (pixels(out / "3.png") == pixels(frames / "3.png")).all()
+    moves = np.diff([np.mean(one["faces"][0]["quad"][::2]) for one in told[:3]])
+    np.testing.assert_allclose(moves, 4, atol=1.5)
+    assert "4 skipped" in invoke(transfer, *words).stderr

@@ -1,7 +1,7 @@
 """Faces over time: who is who from frame to frame, and what shakes made steady without lagging behind.
 
 Values are smoothed by a Gaussian over frames, the same forwards and backwards, so that nothing is late; where a face
-is, by parabolas under that Gaussian, so that a face which speeds up or turns back is followed too.
+is, by curves of the fourth degree under it, so that a face which speeds up or turns back is followed too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from drfhq_tools.records import Detection, Pixels
 
 LONGEST_GAP: Final = 8
 """Frames a face may be missed for and still be the same."""
-_MOTION: Final = 2
+_MOTION: Final = 4
 """Degree of the polynomials that landmarks are smoothed by: a mean would slip off a face that turns back."""
 _NEAR: Final = 0.4
 """How far a face moves between frames at most, and how much its crop's side changes, in shares of that side."""

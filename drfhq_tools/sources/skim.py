@@ -24,18 +24,19 @@ _MAX_PARTS_BYTES: Final = 256 << 20
 _MAX_DEPTH: Final = 100
 _MAX_STEPS: Final = 5_000_000
 _LEVELS: Final = 2
-_STRING: Final = rb'"(?:[^"\\]++|\\.)*+"'
+# Atomic groups throughout: before Python 3.11.5 `*+` and `++` after a group match wrongly.
+_STRING: Final = rb'"(?>(?:[^"\\]++|\\.)*)"'
 
 
 def _piece(levels: int) -> bytes:
     """A pattern of a string, of other text, or of what stands in brackets, nested so deep at most."""
-    inner = rb"|[\[{]" + _piece(levels - 1) + rb"*+[\]}]" if levels else b""
+    inner = rb"|[\[{](?>" + _piece(levels - 1) + rb"*)[\]}]" if levels else b""
     return rb'(?:[^\[\]{}"]++|' + _STRING + inner + rb")"
 
 
 _TOKEN: Final = re.compile(rb"[ \t\r\n]*+(?:" + _STRING + rb'|[\[\]{}:,]|[^\s"\[\]{}:,]++)', re.DOTALL)
 # What is not nested deep, such as the rows of a mesh, is passed in one go; else a bracket at a time.
-_PASSED: Final = re.compile(_piece(_LEVELS) + rb"++|[\[\]{}]", re.DOTALL)
+_PASSED: Final = re.compile(rb"(?>" + _piece(_LEVELS) + rb"+)|[\[\]{}]", re.DOTALL)
 
 Path = tuple[str, ...]
 

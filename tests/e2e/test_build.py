@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_the_old_set_and_what_was_finished(raw: Path, tmp_path: Pa
     out = tmp_path / "out"
     build(raw, out)
     before = contents(out)
-    for number in range(60):
+    for number in range(200):
         shifted(100 + number).save(raw / f"more{number}.png")
     command = [sys.executable, "-c", "from drfhq_tools.cli import main; main()", "build", "--raw", str(raw)]
     process = subprocess.Popen([*command, "--out", str(out), "--size", "64", "--workers", "1"], stderr=subprocess.PIPE)

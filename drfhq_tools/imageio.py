@@ -99,8 +99,8 @@ def _decode(file: IO[bytes], max_pixels: int) -> Pixels:
             raise _unidentified(file) from error
         except Exception as error:  # a damaged header raises nearly anything
             raise _corrupt(error) from error
-        _check_header(image, max_pixels)
         try:
+            _check_header(image, max_pixels)  # counting a TIFF's pages reads all their headers
             return _pixels(image, file)
         except DecodeError:
             raise

@@ -154,9 +154,12 @@ def test_ctrl_c_leaves_the_old_set_and_what_was_finished(raw: Path, tmp_path: Pa
     out = tmp_path / "out"
     build(raw, out)
     before = contents(out)
-    for number in range(200):
+    for number in range(60):
         shifted(100 + number).save(raw / f"more{number}.png")
-    command = [sys.executable, "-c", "from drfhq_tools.cli import main; main()", "build", "--raw", str(raw)]
+    # A shell's background jobs ignore Ctrl-C, and hand that down.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "if __name__ == '__main__': from drfhq_tools.cli import main; main()"
+    command = [sys.executable, "-c", code, "build", "--raw", str(raw)]
     process = subprocess.Popen([*command, "--out", str(out), "--size", "64", "--workers", "1"], stderr=subprocess.PIPE)
     while not list(out.glob(".drfhq-work/seen/*/*.json")):
         assert process.poll() is None, process.communicate()[1]

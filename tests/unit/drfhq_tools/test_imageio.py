@@ -212,6 +212,16 @@ def test_multi_picture_jpeg_is_its_first_picture() -> None:
     assert np.abs(decoded.astype(int) - SMOOTH).mean() < 6
 
 
+def test_a_second_page_without_a_size_is_damage() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "TIFF")
+    data = bytearray(file.getvalue())
+    (pages,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, pages)
+    struct.pack_into("<I", data, pages + 2 + 12 * entries, len(data))  # the next page: no entries, the last
+    assert reason(bytes(data) + bytes(6)) == RejectReason.CORRUPT
+
+
 def test_damaged_files_never_raise_anything_else() -> None:
     random = np.random.default_rng(1)
     refused: list[str] = []

@@ -21,7 +21,7 @@ from transfer.training.run import Console
 
 EXAMPLE = Path(__file__).parents[3] / "manifests" / "examples" / "tiny"
 Networks = tuple[Generator, Discriminator]
-CONFIG = EncoderConfig(batch=2, free_kimg=0.002)
+CONFIG = EncoderConfig(batch=4, free_kimg=0.004)  # two portraits a step: one alone sums as threads fall
 QUIET = Console(lambda _: None)
 
 
@@ -33,7 +33,7 @@ def request_for(root: Path, generator: Generator) -> EncoderRequest:
     (root / "run.json").write_text(json.dumps(about), encoding="utf-8")
     save_checkpoint(RunFolder(root).g_ema, Checkpoint(generator))
     return EncoderRequest(
-        run=root, manifest=manifest, config=CONFIG, kimg=0.006, snapshot_kimg=1, device=torch.device("cpu"), split="all"
+        run=root, manifest=manifest, config=CONFIG, kimg=0.012, snapshot_kimg=1, device=torch.device("cpu"), split="all"
     )
 
 
@@ -47,16 +47,16 @@ def test_a_stopped_encoder_goes_on_to_the_same_bits(tiny_networks: Networks, tmp
     assert any("resuming" in words for words in said)
     assert RunFolder(cut.run).encoder.read_bytes() == made.read_bytes()
     folder = RunFolder(straight.run)
-    assert load_encoder(made)[1]["images"] == 6
-    assert folder.encoder_sheet(6).is_file()
+    assert load_encoder(made)[1]["images"] == 12
+    assert folder.encoder_sheet(12).is_file()
     assert isinstance(make_inverter("auto", folder, load_resnet()), RefineInverter)
 
 
 def test_another_seed_or_another_alignment_is_refused(tiny_networks: Networks, tmp_path: Path) -> None:
-    request = replace(request_for(tmp_path / "run", tiny_networks[0]), kimg=0.002)
+    request = replace(request_for(tmp_path / "run", tiny_networks[0]), kimg=0.004)
     train_encoder(request, QUIET)
     with pytest.raises(ConfigError, match="another config"):
-        train_encoder(replace(request, config=replace(CONFIG, seed=1), kimg=0.004), QUIET)
+        train_encoder(replace(request, config=replace(CONFIG, seed=1), kimg=0.008), QUIET)
     other = replace(request, manifest=replace(request.manifest, landmark_scheme="five"))
     with pytest.raises(ConfigError, match="five"):
         train_encoder(other, QUIET)

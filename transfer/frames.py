@@ -25,12 +25,10 @@ from transfer.inversion.optimise import OptimiseInverter, RefineInverter, decode
 from transfer.inversion.pivotal import PivotalInverter
 from transfer.networks.generator import Generator
 from transfer.render2real import Inverted, RenderedToReal, Scene
-from transfer.scenes.control import Control
+from transfer.scenes.control import SMOOTH_FRAMES, Control
 from transfer.scenes.samples import Picture, read
 from transfer.scenes.sequence import Track, flicker, follow, shots, smooth, steadied
 
-SMOOTH_FRAMES: Final = 1.5
-"""Deviation of the Gaussian over frames."""
 _THUMBNAIL_PX: Final = 16
 _WARM_SHARE: Final = 0.25
 """Of an optimisation's steps, what the frame after needs."""

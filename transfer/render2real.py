@@ -32,7 +32,7 @@ from transfer.device import images_at_once, pick_device, placed
 from transfer.errors import CheckpointError, ConfigError, FaceTooSmallError, NoFaceError
 from transfer.inversion import Inversion, Inverter
 from transfer.inversion.make import make_inverter
-from transfer.inversion.pivotal import carried
+from transfer.inversion.pivotal import carried_images, each_alone
 from transfer.memory import in_parts
 from transfer.metrics.identity import identity_distance, identity_similarity
 from transfer.networks.generator import Generator
@@ -290,7 +290,7 @@ class RenderedToReal:
             torch.cat([one.ws for one in made]),
             torch.cat([one.images for one in made]),
             (time.perf_counter() - began) / len(indices),
-            tuple(offsets for part, one in parts for offsets in _split(one.offsets, len(part))),
+            tuple(offsets for part, one in parts for offsets in each_alone(one.offsets, len(part))),
             tuple(dict.fromkeys(note for one in made for note in one.notes)),
         )
 
@@ -351,8 +351,7 @@ class RenderedToReal:
     ) -> Tensor:
         """Each portrait's image, by ``generator`` with the portrait's own weight change where it has one."""
         if strength and any(offsets):
-            own = [generator if one is None else carried(generator, one, strength) for one in offsets]
-            return torch.cat([one.synthesis(w[None]) for one, w in zip(own, ws, strict=True)])
+            return carried_images(generator, ws, offsets, strength)
         side = generator.spec.resolution
         advice = f"one image of {side}² does not fit: {self._instead}"
 
@@ -376,13 +375,6 @@ class RenderedToReal:
                 strict=True,
             )
         )
-
-
-def _split(offsets: Mapping[str, Tensor] | None, count: int) -> list[Mapping[str, Tensor] | None]:
-    """A batch's weight changes, portrait by portrait."""
-    if offsets is None:
-        return [None] * count
-    return [{name: values[index] for name, values in offsets.items()} for index in range(count)]
 
 
 def _unit(images: Tensor) -> npt.NDArray[np.float32]:

@@ -20,12 +20,18 @@ snapshots/            one picture a snapshot, named by the images shown so far
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from drfhq_tools.atomic import write_file
 from transfer.config import TrainConfig
 from transfer.errors import CheckpointError, ConfigError
+
+
+def differing(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """The names of what is not as it was, come and gone among them, sorted."""
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 @dataclass(frozen=True)
@@ -138,8 +144,7 @@ class RunFolder:
         if self.about.is_file():
             before = _completed(self.read_about())
             about = _completed(about)
-            names = sorted(name for name in before.keys() | about.keys() if before.get(name) != about.get(name))
-            if names:
+            if names := differing(before, about):
                 raise ConfigError(
                     f"{self.root} holds a run with another {', '.join(names)}: resume it with what it was begun with, "
                     "or give another --out"

@@ -114,17 +114,10 @@ def _held_out(
     from transfer.checkpoints import load_checkpoint
     from transfer.evaluation.evaluate import Compared, Inverting, Seen
     from transfer.evaluation.held_out import HeldOut
-    from transfer.evaluation.subjects import load_subjects
+    from transfer.evaluation.subjects import load_evaluated
 
     side = load_checkpoint(grid.init).generator.spec.resolution
-    given, everyone, real = (
-        load_subjects(path, side, of, grid.out / f"{name}.npy", say)
-        for path, of, name in (
-            (portraits, split, "portraits"),
-            (portraits, "all", "strangers"),
-            (photos, "all", "photos"),
-        )
-    )
+    given, everyone, real = load_evaluated(portraits, split, photos, side, grid.out, say)
     compared = Compared(photos=Seen.of(real, instruments), strangers=Seen.of(everyone, instruments))
     return HeldOut(portraits=given, compared=compared, how=Inverting(steps=steps))
 

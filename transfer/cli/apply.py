@@ -16,7 +16,7 @@ import click
 from drfhq_tools.errors import DecodeError, DrfhqError, UsageError
 from transfer.cli.options import PATH, say
 from transfer.errors import ConfigError, NoFaceError, StorageError
-from transfer.scenes.control import SEAMS, USUAL, Control
+from transfer.scenes.control import SEAMS, SMOOTH_FRAMES, USUAL, Control
 
 if TYPE_CHECKING:
     from drfhq_tools.records import Detection
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from transfer.scenes.samples import Picture
 
 SOME_FAILED = 3
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 SHARE = click.FloatRange(0, 1)
 
 
@@ -68,7 +67,9 @@ class _Request:
 @click.option("--seam", type=click.Choice(SEAMS), default=USUAL.seam, help="gradient bends colours to meet the rim.")
 @click.option("--preview", is_flag=True, help="Write S.strengths.png too: each face at five strengths.")
 @click.option("--sequence", is_flag=True, help="PICTURES are frames, in order of name: steady over time.")
-@click.option("--smooth", type=click.FloatRange(0), default=1.5, help="With --sequence: over how many frames.")
+@click.option(
+    "--smooth", type=click.FloatRange(0), default=SMOOTH_FRAMES, help="With --sequence: over how many frames."
+)
 def apply(
     pictures: tuple[Path, ...],
     run: Path,
@@ -132,10 +133,12 @@ def output_stems(pictures: tuple[Path, ...]) -> list[tuple[Path, Path]]:
     Raises:
         UsageError: a path does not exist, or a folder holds no picture.
     """
+    from transfer.scenes.samples import SUFFIXES, pictures_below
+
     found: list[tuple[Path, Path]] = []
     for given in pictures:
         if given.is_dir():
-            inside = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            inside = pictures_below(given)
             if not inside:
                 raise UsageError(f"{given} holds no picture ({', '.join(sorted(SUFFIXES))})")
             found += [(path, path.relative_to(given)) for path in inside]

@@ -50,16 +50,14 @@ def evaluate(
     from transfer.evaluation.evaluate import Compared, Inverting, Seen, way_through
     from transfer.evaluation.evaluate import evaluate as run_evaluation
     from transfer.evaluation.look import Instruments
-    from transfer.evaluation.subjects import load_subjects
+    from transfer.evaluation.subjects import load_evaluated
 
     keep_freed_memory()
     instruments = Instruments.load(pick_device(device), densenet)
     how = Inverting(name=inverter, steps=steps, seed=seed)
     way = way_through(run, instruments, how, direct=direct, generator=generator)
     side = way.rendered.spec.resolution
-    given = load_subjects(portraits, side, split, out / "portraits.npy", say)
-    everyone = given if split == "all" else load_subjects(portraits, side, "all", out / "strangers.npy", say)
-    real = load_subjects(photos, side, "all", out / "photos.npy", say)
+    given, everyone, real = load_evaluated(portraits, split, photos, side, out, say)
     for line in (*everyone.left_out, *real.left_out):
         say(f"left out {line}")
     if instruments.densenet is None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from transfer.evaluation.curves import Curve, Point
 from transfer.evaluation.held_out import Pooled
 from transfer.evaluation.matched import Matched, match, over_latents
+from transfer.evaluation.report import markdown_table
 from transfer.metrics.intervals import Estimate
 
 FloatArray = npt.NDArray[np.float64]
@@ -150,9 +151,9 @@ def to_markdown(rows: Sequence[Row]) -> str:
     return (
         f"Identity by {judge}: 1 the same picture, 0 strangers; means over {rows[0].end['identity'].people} latents and"
         f" seeds {', '.join(map(str, rows[0].seeds))}, in brackets 95 % intervals over latents.\n\n"
-        f"At the end of the budget, {rows[0].images} images:\n\n{_table(first, ends)}\n"
+        f"At the end of the budget, {rows[0].images} images:\n\n{markdown_table(first, ends)}\n"
         f"Where {first_name} ends, at its kernel distance to the renders; a recipe that does not come so near is"
-        f" compared where it comes nearest, with {first_name} at that distance:\n\n{_table(second, matched)}"
+        f" compared where it comes nearest, with {first_name} at that distance:\n\n{markdown_table(second, matched)}"
         + _portraits(rows)
     )
 
@@ -175,17 +176,13 @@ def _portraits(rows: Sequence[Row]) -> str:
     return (
         f"\nPortraits of {people} people held out, inverted at the snapshot next to there and decoded by the source;"
         f" intervals over people; inputs' kernel distance to photos {known[0][1].kernel_inputs:.4f}:\n\n"
-        + _table(head, lines)
+        + markdown_table(head, lines)
     )
 
 
 def shown(value: Estimate | None, digits: int = 3) -> str:
     """Mean and interval as words."""
-    if value is None or not np.isfinite(value.mean):
-        return "–"
-    if not np.isfinite(value.low):
-        return f"{value.mean:.{digits}f}"
-    return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    return "–" if value is None else value.words(lambda number: f"{number:.{digits}f}")
 
 
 def _matched_words(row: Row) -> list[str]:
@@ -196,11 +193,6 @@ def _matched_words(row: Row) -> list[str]:
         *(shown(row.reference), shown(row.lead)),
         *(shown(row.matched["landmark_error"]), shown(row.matched["skin_delta_e"], 1)),
     ]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _columns(estimates: Mapping[str, Estimate], prefix: str) -> dict[str, str | float | int]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from transfer.evaluation.figures import Group, Summary
 from transfer.metrics.intervals import Estimate
 
@@ -58,8 +56,7 @@ def to_markdown(summary: Summary, about: Mapping[str, object]) -> str:
     """One document of all tables."""
     lines = [f"# {heading(about)}", "", introduction(summary), ""]
     for table in tables(summary):
-        lines += [f"## {table.title}", "", _line(table.head), _line(["---"] * len(table.head))]
-        lines += [*map(_line, table.rows), ""]
+        lines += [f"## {table.title}", "", markdown_table(table.head, table.rows)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -82,12 +79,7 @@ def introduction(summary: Summary) -> str:
 
 def estimate_words(name: str, value: Estimate) -> str:
     """Mean and interval, shares as percentages."""
-    if not np.isfinite(value.mean):
-        return "–"
-    mean = _number(name, value.mean)
-    if not np.isfinite(value.low):
-        return mean
-    return f"{mean} [{_number(name, value.low)}, {_number(name, value.high)}]"
+    return value.words(lambda number: _number(name, number))
 
 
 def _row(group: Group, names: Sequence[str]) -> list[str]:
@@ -129,5 +121,7 @@ def _sets(summary: Summary) -> Table:
     return Table("Diversity", head, rows)
 
 
-def _line(words: Sequence[str]) -> str:
-    return f"| {' | '.join(word.replace('|', '/') for word in words)} |"
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines, each ended."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(word.replace('|', '/') for word in line)} |\n" for line in lines)

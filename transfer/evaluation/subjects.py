@@ -18,9 +18,9 @@ from drfhq_tools.imageio import read_picture
 from drfhq_tools.records import FaceRecord
 from transfer.data import load_portraits, open_data
 from transfer.errors import ConfigError
+from transfer.scenes.samples import pictures_below
 
 Pixels = npt.NDArray[np.uint8]
-SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 ATTRIBUTES: Final = ("gender", "age_group", "race")
 
 
@@ -85,6 +85,16 @@ def load_subjects(path: Path, resolution: int, split: str, cache: Path, say: Cal
     )
 
 
+def load_evaluated(
+    portraits: Path, split: str, photos: Path, resolution: int, folder: Path, say: Callable[[str], None]
+) -> tuple[Subjects, Subjects, Subjects]:
+    """What an evaluation needs: the ``split`` of ``portraits``, everyone in ``portraits``, and the ``photos``; decoded
+    into ``folder``. Errors as :func:`load_subjects`'s."""
+    given = load_subjects(portraits, resolution, split, folder / "portraits.npy", say)
+    everyone = given if split == "all" else load_subjects(portraits, resolution, "all", folder / "strangers.npy", say)
+    return given, everyone, load_subjects(photos, resolution, "all", folder / "photos.npy", say)
+
+
 def _subject(face: FaceRecord) -> Subject:
     """A label is its class, or where none fits, the word that was declared."""
     return Subject(
@@ -102,7 +112,7 @@ def _from_pictures(folder: Path, resolution: int) -> Subjects:
     faces: list[Subject] = []
     left_out: list[str] = []
     schemes: set[str] = set()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()):
+    for path in pictures_below(folder):
         name = path.relative_to(folder).as_posix()
         try:
             pixels = read_picture(path)

@@ -22,8 +22,9 @@ from transfer.device import images_at_once
 from transfer.errors import ConfigError
 from transfer.evaluation.subjects import Subjects
 from transfer.inversion import Inversion, Inverter
-from transfer.inversion.pivotal import carried
+from transfer.inversion.pivotal import carried_images, each_alone
 from transfer.networks.generator import Generator
+from transfer.run_folder import differing
 
 Pixels = npt.NDArray[np.uint8]
 AT_ONCE = 8
@@ -47,9 +48,7 @@ class Way:
         if inversion.offsets is None:
             images: Tensor = self.real.synthesis(inversion.ws)
             return images
-        own = [{name: one[i] for name, one in inversion.offsets.items()} for i in range(len(inversion.ws))]
-        generators = (carried(self.real, offsets) for offsets in own)
-        return torch.cat([g.synthesis(w[None]) for g, w in zip(generators, inversion.ws, strict=True)])
+        return carried_images(self.real, inversion.ws, each_alone(inversion.offsets, len(inversion.ws)))
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ def _claim(path: Path, about: Mapping[str, object]) -> None:
     now = json.loads(json.dumps(about))
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
-        if changed:
+        if changed := differing(before, now):
             raise ConfigError(
                 f"{path.parent} holds portraits inverted with another {', '.join(changed)}: give another --out, or"
                 " remove it"

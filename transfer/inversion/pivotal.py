@@ -12,7 +12,7 @@ Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Imag
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -126,6 +126,13 @@ def _tuned(
     return _Tuned(offsets, carried(generator, offsets).synthesis(ws), curve, notes)
 
 
+def each_alone(offsets: Mapping[str, Tensor] | None, count: int) -> list[Mapping[str, Tensor] | None]:
+    """A batch's weight changes, (N, …) by name, portrait by portrait; ``count`` times None if there are none."""
+    if offsets is None:
+        return [None] * count
+    return [{name: values[index] for name, values in offsets.items()} for index in range(count)]
+
+
 @torch.no_grad()
 def carried(source: Generator, offsets: Mapping[str, Tensor], strength: float = 1.0) -> Generator:
     """A copy of ``source`` whose weights are moved by ``strength`` times one portrait's ``offsets``, (1, …) or (…).
@@ -142,3 +149,12 @@ def carried(source: Generator, offsets: Mapping[str, Tensor], strength: float = 
             )
         parameters[name].add_(offset.reshape(parameters[name].shape).to(parameters[name]), alpha=strength)
     return moved
+
+
+def carried_images(
+    source: Generator, ws: Tensor, offsets: Sequence[Mapping[str, Tensor] | None], strength: float = 1.0
+) -> Tensor:
+    """(N, 3, R, R) of ``ws`` (N, num_ws, w_dim), each by ``source`` with its own weight change :func:`carried` over,
+    or as it is where there is none; one such copy is kept at a time."""
+    generators = (source if one is None else carried(source, one, strength) for one in offsets)
+    return torch.cat([generator.synthesis(w[None]) for generator, w in zip(generators, ws, strict=True)])

@@ -5,7 +5,7 @@ Pictures of one person, or seeds of one latent, are no independent samples: whol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,14 @@ class Estimate:
     high: float
     count: int
     people: int
+
+    def words(self, number: Callable[[float], str]) -> str:
+        """Mean and interval, as ``number`` writes them; without what is not known."""
+        if not np.isfinite(self.mean):
+            return "–"
+        if not np.isfinite(self.low):
+            return number(self.mean)
+        return f"{number(self.mean)} [{number(self.low)}, {number(self.high)}]"
 
 
 def estimate(values: FloatArray, people: Sequence[object], seed: int = 0) -> Estimate:

@@ -9,6 +9,8 @@ from transfer.errors import ConfigError
 
 Seam = Literal["feather", "gradient"]
 SEAMS: Final = get_args(Seam)
+SMOOTH_FRAMES: Final = 1.5
+"""Over how many frames a sequence is smoothed: the deviation of the Gaussian."""
 
 
 @dataclass(frozen=True, kw_only=True)

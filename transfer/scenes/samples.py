@@ -30,6 +30,8 @@ from transfer.scenes.colour import Converter, from_srgb
 
 SampleArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 ORIENTATION: Final = int(ExifTags.Base.Orientation)
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+"""Of the pictures that are looked for in a folder."""
 
 _OWN_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
 _ON_WHITE: Final = frozenset({"1", "P", "PA"})
@@ -76,6 +78,11 @@ class Picture:
     def upright(self, samples: SampleArray) -> SampleArray:
         """A view of ``samples``, which lie as the file's, the right way up."""
         return turned(samples, self.orientation)
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, by their names' endings, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def read(path: Path) -> Picture:

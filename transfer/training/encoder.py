@@ -33,6 +33,7 @@ from transfer.networks.encoder import Encoder
 from transfer.networks.generator import Generator
 from transfer.networks.identity import IdentityNet
 from transfer.randomness import Purpose, SampleRandom
+from transfer.run_folder import differing
 from transfer.training.encoder_views import NUMBERS, seen
 
 BETAS = (0.9, 0.99)
@@ -113,9 +114,9 @@ class EncoderState:
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             before, now = json.loads(saved["about"]), json.loads(json.dumps(about))
-            if differing := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
+            if names := differing(before, now):
                 raise ConfigError(
-                    f"{path} is of an encoder begun with another {', '.join(differing)}: resume it with what it was "
+                    f"{path} is of an encoder begun with another {', '.join(names)}: resume it with what it was "
                     "begun with, or remove the file to begin anew"
                 )
             for name, part in self._parts().items():

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from transfer.config import TrainConfig
 from transfer.data import Portraits
-from transfer.losses.compose import Step, compose
+from transfer.losses.compose import Look, Stages, Step, compose
 from transfer.losses.features import (
     CHIP_FACE,
     TEMPERATURE,
@@ -34,6 +34,19 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 def smooth(seed: int, side: int = 12) -> Tensor:
     """Activations that vary from place to place as a picture's do, (2, 6, side, side)."""
     return F.interpolate(drawn(2, 6, 4, 4, seed=seed), (side, side), mode="bicubic")
+
+
+def step_between(fake: Tensor, source: Tensor, look: Look, stages: Stages | None = None) -> Step:
+    """A step whose images are given."""
+    return Step(
+        torch.zeros(2, 1, 1),
+        index=0,
+        real=lambda: source,
+        generate=lambda _: fake,
+        source=lambda _: source,
+        look=look,
+        stages=stages,
+    )
 
 
 def test_equal_activations_cost_nothing() -> None:
@@ -159,15 +172,7 @@ def test_another_network_judges_appearance_alone() -> None:
         return [images.roll(1, 3), images]
 
     fake, source = (smooth(seed).float()[:, :3] for seed in (0, 1))
-    step = Step(
-        torch.zeros(2, 1, 1),
-        index=0,
-        real=lambda: source,
-        generate=lambda _: fake,
-        source=lambda _: source,
-        look=look,
-        stages=stages,
-    )
+    step = step_between(fake, source, look, stages)
     report = compose(consistency_terms(dict.fromkeys(CONSISTENCY_TERMS, 1.0)), step)
     assert calls == {"look": 2, "stages": 2}
     assert report.terms["perceptual"] == pytest.approx(float(perceptual_loss(stages(fake), stages(source))))
@@ -183,14 +188,7 @@ def test_terms_that_ask_the_identity_network_say_so() -> None:
     fake, source = (smooth(seed, 32).float()[:, :3] for seed in (0, 1))
     terms = consistency_terms(dict.fromkeys(CONSISTENCY_TERMS, 1.0))
     assert {term.name for term in terms if not term.looks} == {"geometry", "colour"}
-    step = Step(
-        torch.zeros(2, 1, 1),
-        index=0,
-        real=lambda: source,
-        generate=lambda _: fake,
-        source=lambda _: source,
-        look=nobody,
-    )
+    step = step_between(fake, source, nobody)
     assert compose([term for term in terms if not term.looks], step).total > 0
     for term in terms:
         if term.looks:
